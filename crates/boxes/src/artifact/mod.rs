@@ -1,0 +1,15 @@
+//! Files from elsewhere, fixed by their checksum: found, downloaded once for all workspaces, checked, kept.
+
+mod cache;
+mod client;
+mod download;
+mod index;
+mod partial;
+mod settings;
+mod source;
+mod store;
+
+pub use cache::CachedArtifact;
+pub use settings::{FetchSettings, MAVEN_CENTRAL, PYPI, Retry};
+pub use source::file_name;
+pub use store::ArtifactStore;

@@ -1,0 +1,185 @@
+//! Artifacts by checksum: there at once, or fetched by one process while others wait.
+
+use super::{
+    cache,
+    cache::CachedArtifact,
+    client,
+    download::Download,
+    settings::FetchSettings,
+    source::{self, Place},
+};
+use crate::{BoxError, Result, hash::Running};
+use camino::{Utf8Path, Utf8PathBuf};
+use reqwest::Client;
+use rig_model::{ArtifactSpec, Digest, Progress};
+use rig_provider_api::Context;
+use rig_state::{CacheLayout, FileLock, Patience, StateError};
+use std::{
+    collections::HashSet,
+    io::{self, Write},
+    sync::Arc,
+};
+use tokio::sync::OnceCell;
+
+/// The artifacts of the user, shared by all workspaces. Cheap to clone.
+#[derive(Clone)]
+pub struct ArtifactStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    cache: CacheLayout,
+    settings: FetchSettings,
+    /// Made when it is first needed: reading the system's certificates takes some milliseconds.
+    client: OnceCell<Client>,
+}
+
+impl ArtifactStore {
+    /// A store in a cache folder. Touches nothing.
+    #[must_use]
+    pub fn new(cache: CacheLayout, settings: FetchSettings) -> Self {
+        Self { inner: Arc::new(Inner { cache, settings, client: OnceCell::new() }) }
+    }
+
+    /// The file of an artifact, if it is there already.
+    ///
+    /// # Errors
+    /// When the cache cannot be read.
+    pub fn cached(&self, artifact: &ArtifactSpec) -> Result<Option<Utf8PathBuf>> {
+        Ok(cache::find(&self.inner.cache, &artifact.sha256)?.map(|file| file.path))
+    }
+
+    /// All files that are there, by checksum. Blocks while it reads folders.
+    ///
+    /// # Errors
+    /// When the cache cannot be read.
+    pub fn list(&self) -> Result<Vec<CachedArtifact>> {
+        cache::list(&self.inner.cache)
+    }
+
+    /// Removes every file whose checksum is not in `keep`, and downloads that were cut; what is being downloaded stays.
+    /// Blocks while it works. Returns the number of bytes that are free now.
+    ///
+    /// # Errors
+    /// When the cache cannot be read or a file not be removed.
+    pub fn prune(&self, keep: &HashSet<Digest>) -> Result<u64> {
+        cache::prune(&self.inner.cache, keep)
+    }
+
+    /// The file of an artifact, fetched if it is not there. `workspace` is the folder that `file:` sources are relative
+    /// to. When another process fetches the same file, this waits for it.
+    ///
+    /// # Errors
+    /// When the file cannot be had, is not the declared one, the deadline passes or the caller cancels. What was
+    /// downloaded by then stays, and the next call goes on behind it.
+    pub async fn fetch(&self, artifact: &ArtifactSpec, workspace: &Utf8Path, cx: &Context) -> Result<Utf8PathBuf> {
+        if let Some(path) = self.cached(artifact)? {
+            return Ok(path);
+        }
+        let what = source::file_name(artifact);
+        let doing = format!("fetching {what}");
+        tokio::select! {
+            biased;
+            () = cx.cancel().cancelled() => Err(BoxError::Cancelled { doing }),
+            // Boxed: a download's state is large, and callers hold this future for long.
+            path = Box::pin(self.fetch_locked(artifact, workspace, &what, cx)) => path,
+            () = tokio::time::sleep_until(cx.deadline()) => Err(BoxError::TimedOut { doing }),
+        }
+    }
+
+    async fn fetch_locked(
+        &self,
+        artifact: &ArtifactSpec,
+        workspace: &Utf8Path,
+        what: &str,
+        cx: &Context,
+    ) -> Result<Utf8PathBuf> {
+        let Inner { cache, settings, .. } = &*self.inner;
+        cache.prepare()?;
+        let patience = Patience { cancel: cx.cancel().clone(), deadline: cx.deadline() };
+        let mut told = false;
+        let held = || {
+            if !std::mem::replace(&mut told, true) {
+                cx.progress(Progress::step(format!("waiting for another rig that downloads {what}")));
+            }
+        };
+        let _lock =
+            FileLock::acquire(&cache.lock(&artifact.sha256), &patience, held).await.map_err(|error| match error {
+                StateError::Held { .. } => {
+                    BoxError::TimedOut { doing: format!("waiting for another rig that downloads {what}") }
+                }
+                other => other.into(),
+            })?;
+        // The one that had the lock may have brought it.
+        if let Some(path) = self.cached(artifact)? {
+            return Ok(path);
+        }
+        let place = cache.artifact(&artifact.sha256).join(what);
+        let client = self.inner.client().await?;
+        match source::locate(artifact, settings, client, workspace).await? {
+            Place::Local(path) => {
+                let copy = Copy { artifact: artifact.clone(), cache: cache.clone(), from: path, to: place.clone() };
+                let copied = tokio::task::spawn_blocking(move || copy.run()).await;
+                copied.map_err(|error| BoxError::file(format!("copying {what}"))(io::Error::other(error)))??;
+            }
+            Place::Remote(url) => {
+                let retry = settings.retry;
+                Download { client, cache, artifact, what, url: &url, retry, cx }.run(&place).await?;
+            }
+        }
+        Ok(place)
+    }
+}
+
+impl std::fmt::Debug for ArtifactStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ArtifactStore").field("cache", &self.inner.cache).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    async fn client(&self) -> Result<&Client> {
+        let make = || async {
+            let settings = self.settings.clone();
+            let made = tokio::task::spawn_blocking(move || client::build(&settings)).await;
+            made.map_err(|error| BoxError::file("preparing downloads")(io::Error::other(error)))?
+        };
+        self.client.get_or_try_init(make).await
+    }
+}
+
+/// A file of this host on its way into the cache. A copy, so that a later change of the original cannot change what is
+/// kept under the checksum.
+struct Copy {
+    artifact: ArtifactSpec,
+    cache: CacheLayout,
+    from: Utf8PathBuf,
+    to: Utf8PathBuf,
+}
+
+impl Copy {
+    fn run(&self) -> Result<()> {
+        let fail = || BoxError::file(format!("copying artifact {} into the cache", self.artifact.name));
+        let mut source = fs_err::File::open(&self.from).map_err(fail())?;
+        let mut copy = tempfile::NamedTempFile::new_in(self.cache.partials()).map_err(fail())?;
+        io::copy(&mut source, copy.as_file_mut()).map_err(fail())?;
+        copy.flush().and_then(|()| copy.as_file().sync_all()).map_err(fail())?;
+        // What was copied is checked, not what is there to be copied: it may change in between.
+        let mut hash = Running::default();
+        hash.read(fs_err::File::open(copy.path()).map_err(fail())?).map_err(fail())?;
+        let actual = hash.finish();
+        if actual != self.artifact.sha256 {
+            return Err(BoxError::Checksum {
+                name: self.artifact.name.clone(),
+                origin: self.from.to_string(),
+                expected: self.artifact.sha256.clone(),
+                actual,
+            });
+        }
+        if let Some(folder) = self.to.parent() {
+            fs_err::create_dir_all(folder).map_err(fail())?;
+        }
+        copy.persist(&self.to).map_err(|error| fail()(error.error))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,165 @@
+//! The body of a machine, and of `defaults`, which has the same nodes.
+
+use super::{boxes::is_variable, declared::Declared, mounts, network, ports, probe, security, workspace::World};
+use crate::{
+    context::{At, Draft, Spotted},
+    eval::Eval,
+    reader::{Block, Reader},
+    scope::{Cast, Member},
+};
+use indexmap::IndexMap;
+use rig_model::{
+    BoxName, Condition, Idiom, Name, NetworkSpec, PortSpec, Probe, ProviderId, RestartPolicy, SyncSpec, Text,
+    TmpfsSpec, VolumeSpec,
+};
+use std::{net::Ipv4Addr, ops::Range, time::Duration};
+
+/// Nodes that install software into a running machine.
+const PROVISIONERS: [&str; 6] = ["shell", "file", "template", "packages", "service", "recipe"];
+
+const RESTARTS: [(&str, RestartPolicy); 3] =
+    [("no", RestartPolicy::No), ("on-failure", RestartPolicy::OnFailure), ("always", RestartPolicy::Always)];
+
+const CONDITIONS: [(&str, Condition); 3] =
+    [("started", Condition::Started), ("ready", Condition::Ready), ("done", Condition::Done)];
+
+/// Where a body stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) world: &'a World<'a>,
+    pub(crate) networks: &'a Declared<NetworkSpec>,
+    pub(crate) cast: &'a Cast,
+    pub(crate) member: &'a Member,
+    pub(crate) idiom: Idiom,
+}
+
+/// What a body says; absent means that the defaults decide.
+#[derive(Default)]
+pub(crate) struct Body {
+    pub(crate) box_name: Option<BoxName>,
+    /// A box was named, known or not.
+    pub(crate) names_box: bool,
+    pub(crate) provider: Option<ProviderId>,
+    pub(crate) networks: Vec<Spotted<(Name, Option<Spotted<Ipv4Addr>>)>>,
+    pub(crate) ip: Option<Spotted<Ipv4Addr>>,
+    pub(crate) command: Option<Vec<Text>>,
+    pub(crate) env: IndexMap<String, Text>,
+    pub(crate) ports: Vec<Spotted<PortSpec>>,
+    pub(crate) volumes: Vec<Spotted<VolumeSpec>>,
+    pub(crate) syncs: Vec<Spotted<SyncSpec>>,
+    pub(crate) tmpfs: Vec<Spotted<TmpfsSpec>>,
+    pub(crate) permissions: security::Permissions,
+    pub(crate) restart: Option<RestartPolicy>,
+    pub(crate) stop_timeout: Option<Duration>,
+    /// Machines of the cast, by number.
+    pub(crate) after: Vec<Spotted<(Range<usize>, Condition)>>,
+    pub(crate) ready: Vec<Probe>,
+    pub(crate) ready_timeout: Option<Duration>,
+}
+
+impl Body {
+    /// Reads a block; `of` is the node that has it, for messages.
+    pub(crate) fn read(eval: &mut Eval<'_, '_>, mut block: Block<'_>, of: &str, around: Surroundings<'_>) -> Self {
+        let mut body = Self::default();
+        // Host name and limits are known already: the cast has them.
+        block.skip(&["hostname", "flavor", "limits"]);
+        let node = block.one(eval.cx, "box");
+        body.names_box = node.is_some();
+        body.box_name = eval.only_value(node, "a box's name", |eval, value| {
+            let text = eval.word(value, "box")?;
+            around.world.boxes.refer(eval.cx, &text, value.at).cloned()
+        });
+        let node = block.one(eval.cx, "provider");
+        body.provider = eval.only_value(node, "a provider's name", |eval, value| eval.name(value, "provider"));
+        network::read(eval, &mut block, around.networks, &mut body);
+        if let Some(mut node) = block.one(eval.cx, "command") {
+            let words = node.some_args(eval.cx, "at least one word");
+            node.finish(eval.cx);
+            body.command = Some(words.into_iter().filter_map(|value| eval.text(value, "command")).collect());
+        }
+        let node = block.one(eval.cx, "env");
+        body.env = node.map(|node| env(eval, node)).unwrap_or_default();
+        ports::read(eval, &mut block, around.member.index, &mut body);
+        mounts::read(eval, &mut block, around.world.sources, &mut body);
+        mounts::no_doubles(eval.cx, &body);
+        body.permissions = security::read(eval, &mut block);
+        let node = block.one(eval.cx, "restart");
+        body.restart = eval.only_value(node, "a policy", |eval, value| eval.choice(value, "restart", &RESTARTS));
+        let node = block.one(eval.cx, "stop-timeout");
+        body.stop_timeout = eval.only_value(node, "a duration", |eval, value| eval.duration(value, "stop-timeout"));
+        for node in block.all("after") {
+            body.after.extend(after(eval, node, around.cast));
+        }
+        for node in block.all("ready") {
+            body.ready.extend(probe::ready(eval, node, around.cast, around.member));
+        }
+        let node = block.one(eval.cx, "ready-timeout");
+        body.ready_timeout = eval.only_value(node, "a duration", |eval, value| eval.duration(value, "ready-timeout"));
+        provisioners(eval, &mut block, around.idiom);
+        block.finish(eval.cx, of);
+        body
+    }
+
+    /// All mounted folders.
+    pub(crate) fn mounts(&self) -> Vec<(&str, At)> {
+        let volumes = self.volumes.iter().map(|mount| (mount.value.target.as_str(), mount.at));
+        let syncs = self.syncs.iter().map(|mount| (mount.value.target.as_str(), mount.at));
+        let tmpfs = self.tmpfs.iter().map(|mount| (mount.value.target.as_str(), mount.at));
+        volumes.chain(syncs).chain(tmpfs).collect()
+    }
+}
+
+fn env(eval: &mut Eval<'_, '_>, mut node: Reader<'_>) -> IndexMap<String, Text> {
+    let mut env = IndexMap::new();
+    let mut seen: Vec<(&str, At)> = Vec::new();
+    for mut entry in node.block.every() {
+        let (name, at) = (entry.name(), entry.name_at());
+        let value = entry.arg(eval.cx, "a value");
+        entry.finish(eval.cx);
+        if !is_variable(name) {
+            let help = "names hold letters, digits and underscores, and start with no digit";
+            eval.wrong(at, format!("{name:?} cannot be a variable of the environment"), help);
+        }
+        if let Some((_, first)) = seen.iter().find(|(other, _)| *other == name) {
+            let draft = Draft::new(at, format!("{name} is set twice")).label("again").help("keep one of them");
+            eval.cx.report(draft.also(*first, "first set here"));
+            continue;
+        }
+        seen.push((name, at));
+        if let Some(text) = value.and_then(|value| eval.text(value, name)) {
+            env.insert(name.to_owned(), text);
+        }
+    }
+    node.finish(eval.cx);
+    env
+}
+
+fn after(eval: &mut Eval<'_, '_>, mut node: Reader<'_>, cast: &Cast) -> Option<Spotted<(Range<usize>, Condition)>> {
+    let name = node.arg(eval.cx, "a machine's name");
+    let condition = node.prop("is").map_or(Some(Condition::Ready), |value| eval.choice(value, "is", &CONDITIONS));
+    node.finish(eval.cx);
+    let name = name?;
+    let text = eval.word(name, "after")?;
+    let Some(members) = cast.find(&text) else {
+        let draft = Draft::new(name.at, format!("there is no machine `{text}` in this topology")).label("not declared");
+        eval.cx.report(draft.help(cast.missing(&text)));
+        return None;
+    };
+    Some(Spotted { value: (members, condition?), at: name.at })
+}
+
+fn provisioners(eval: &mut Eval<'_, '_>, block: &mut Block<'_>, idiom: Idiom) {
+    for name in PROVISIONERS {
+        for node in block.all(name) {
+            let draft = match idiom {
+                Idiom::Immutable => Draft::new(node.name_at(), "an immutable machine cannot have provisioners")
+                    .label("would change the machine after its start")
+                    .help("put it into the machine's box, or give the topology idiom=\"mutable\""),
+                Idiom::Mutable => Draft::new(node.name_at(), "provisioners are not part of this version of rig")
+                    .label(format!("`{name}` is a provisioner"))
+                    .help("put what it installs into the machine's box"),
+            };
+            eval.cx.report(draft);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! `check`: what must hold of a running topology.
+
+use super::{
+    declared::Declared,
+    probe::{self, Question},
+    topology::Site,
+};
+use crate::{
+    context::Draft,
+    eval::Eval,
+    reader::{Reader, Value},
+    scope::{Cast, Me, Member, Scope},
+    suggest,
+};
+use rig_model::{CheckSpec, CheckTarget, Expectation, Name};
+use std::time::Duration;
+
+/// How long a check may take when the file does not say.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// A topology that a check may be meant for.
+#[derive(Clone, Copy)]
+pub(crate) struct Reference<'a> {
+    pub(crate) topology: &'a Name,
+    pub(crate) cast: &'a Cast,
+}
+
+/// All checks: those of the topologies, then those at the top level, in the file's order each.
+pub(crate) fn read(eval: &mut Eval<'_, '_>, sites: &Declared<Site>, nodes: Vec<Reader<'_>>) -> Vec<CheckSpec> {
+    let mut checks: Vec<CheckSpec> = sites.iter().flat_map(|(_, site)| site.checks.iter().cloned()).collect();
+    let all: Vec<Reference<'_>> =
+        sites.iter().map(|(topology, site)| Reference { topology, cast: &site.cast }).collect();
+    for node in nodes {
+        read_one(eval, &node, &all, &mut checks);
+    }
+    checks
+}
+
+/// One check, in every one of the topologies that has its machine.
+pub(crate) fn read_one(
+    eval: &mut Eval<'_, '_>,
+    node: &Reader<'_>,
+    topologies: &[Reference<'_>],
+    found: &mut Vec<CheckSpec>,
+) {
+    let mut reader = node.again();
+    let name = reader.arg(eval.cx, "a name");
+    let name = name.and_then(|value| Some((value, eval.name(value, "check")?)));
+    let Some(on) = reader.need_prop(eval.cx, "on", "name the machine: on=\"spark-master\"") else { return };
+    let Some(text) = eval.word(on, "on") else { return };
+    let places = places(eval, on, &text, topologies);
+    for (place, member) in places {
+        let scope =
+            Scope { topology: Some(place.topology), me: Some(Me::Known(member)), cast: Some(place.cast), ..eval.scope };
+        let mut inner = Eval { cx: &mut *eval.cx, scope };
+        let Some(mut check) = check(&mut inner, node.again(), member) else { continue };
+        let Some((value, name)) = &name else { continue };
+        if found.iter().any(|other| other.topology == *place.topology && other.name == *name) {
+            let message = format!("topology `{}` has two checks called `{name}`", place.topology);
+            eval.cx.report(Draft::new(value.at, message).label("again").help("rename one of them"));
+            continue;
+        }
+        check.name = name.clone();
+        found.push(check);
+    }
+}
+
+/// The topologies and machines that `on` means.
+fn places<'a>(
+    eval: &mut Eval<'_, '_>,
+    value: Value<'_>,
+    text: &str,
+    topologies: &[Reference<'a>],
+) -> Vec<(Reference<'a>, &'a Member)> {
+    let (topology, machine) = match text.split_once('/') {
+        Some((topology, machine)) => (Some(topology), machine),
+        None => (None, text),
+    };
+    let meant: Vec<Reference<'a>> = topologies
+        .iter()
+        .copied()
+        .filter(|place| topology.is_none_or(|name| place.topology.as_str() == name))
+        .collect();
+    if let (Some(name), true) = (topology, meant.is_empty()) {
+        let known = topologies.iter().map(|place| place.topology.as_str());
+        let help = suggest::help(name, known, "the file declares no topology");
+        let draft = Draft::new(value.at, format!("there is no topology `{name}` here")).label("not declared");
+        eval.cx.report(draft.help(help));
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let mut known = false;
+    for place in &meant {
+        if place.cast.find(machine).is_some() {
+            known = true;
+            found.extend(probe::machine(eval, value, machine, place.cast).map(|member| (*place, member)));
+        }
+    }
+    if !known {
+        let help = match meant.as_slice() {
+            [only] => only.cast.missing(machine),
+            several => {
+                let names = several.iter().flat_map(|place| place.cast.known());
+                suggest::help(machine, names, "no topology has such a machine")
+            }
+        };
+        let draft = Draft::new(value.at, format!("there is no machine `{machine}`")).label("not declared");
+        eval.cx.report(draft.help(help));
+    }
+    found
+}
+
+/// A check as one topology sees it; its name is the caller's.
+fn check(eval: &mut Eval<'_, '_>, mut reader: Reader<'_>, on: &Member) -> Option<CheckSpec> {
+    let (at, name_at) = (reader.at(), reader.name_at());
+    reader.maybe_arg();
+    reader.prop("on");
+    let question = Question::take(eval, &mut reader, false);
+    let run = reader.block.one(eval.cx, "run");
+    let expects = reader.block.all("expect");
+    let timeout = reader.block.one(eval.cx, "timeout");
+    reader.finish(eval.cx);
+    let timeout = match timeout {
+        Some(node) => eval.only_value(Some(node), "a duration", |eval, value| eval.duration(value, "timeout")),
+        None => Some(TIMEOUT),
+    };
+    if question.count() + usize::from(run.is_some()) != 1 {
+        let message = match (question.count(), &run) {
+            (0, None) => "this check checks nothing",
+            _ => "a check does one thing",
+        };
+        let draft = Draft::new(name_at, message).label("expected one of `run`, `http=` or `tcp=`");
+        eval.cx.report(
+            draft.help(
+                "run a command in the machine: `{ run \"…\"; expect stdout=\"…\" }`, or ask it: `http=\":8080/\"`",
+            ),
+        );
+        return None;
+    }
+    let target = match run {
+        Some(mut run) => {
+            let words = run.some_args(eval.cx, "a command");
+            run.finish(eval.cx);
+            let command: Option<Vec<_>> = words.into_iter().map(|value| eval.text(value, "run")).collect();
+            let mut expect = Vec::new();
+            for node in expects {
+                expectations(eval, node, &mut expect);
+            }
+            if !expect.iter().any(|one| matches!(one, Expectation::Exit(_))) {
+                expect.insert(0, Expectation::Exit(0));
+            }
+            CheckTarget::Run { on: on.id.clone(), command: command.filter(|words| !words.is_empty())?, expect }
+        }
+        None => {
+            if let Some(expect) = expects.first() {
+                let help = "the values of an answer are checked with `value \"$.path\" is=\"…\"`";
+                eval.wrong(expect.name_at(), "only what `run` runs can be expected to do something", help);
+            }
+            CheckTarget::Probe(question.probe(eval, at, on)?)
+        }
+    };
+    // The caller knows the name; the group's stands in until then.
+    Some(CheckSpec {
+        name: on.group.clone(),
+        topology: on.id.topology.clone(),
+        target,
+        timeout: timeout?,
+        origin: eval.cx.origin(at),
+    })
+}
+
+fn expectations(eval: &mut Eval<'_, '_>, mut node: Reader<'_>, found: &mut Vec<Expectation>) {
+    let at = node.name_at();
+    let (stdout, stderr) = (node.prop("stdout"), node.prop("stderr"));
+    let (exit, matches) = (node.prop("exit"), node.prop("matches"));
+    node.finish(eval.cx);
+    if stdout.is_none() && stderr.is_none() && exit.is_none() && matches.is_none() {
+        eval.wrong(at, "`expect` expects nothing", "write stdout=\"…\", stderr=\"…\", matches=\"…\" or exit=0");
+    }
+    found.extend(stdout.and_then(|value| eval.text(value, "stdout")).map(Expectation::Stdout));
+    found.extend(stderr.and_then(|value| eval.text(value, "stderr")).map(Expectation::Stderr));
+    if let Some(value) = exit
+        && let Some(code) = eval.integer(value, "exit", 0..=255)
+    {
+        if found.iter().any(|one| matches!(one, Expectation::Exit(other) if *other != code)) {
+            eval.wrong(value.at, "a command ends with one exit code", "keep one `exit`");
+        }
+        found.push(Expectation::Exit(code));
+    }
+    if let Some(value) = matches
+        && let Some(pattern) = eval.string(value, "matches")
+    {
+        match regex::Regex::new(&pattern) {
+            Ok(_) => found.push(Expectation::Matches(pattern)),
+            Err(error) => {
+                // The last line says what is wrong; those before it draw the pattern again.
+                let text = error.to_string();
+                let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+                eval.wrong(
+                    value.at,
+                    format!("not a regular expression: {reason}"),
+                    "braces are doubled here (`a{{2}}`), and `#\"…\"#` keeps backslashes as they are",
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Nodes become the model. Every module reads the nodes of one subject.
+
+mod artifacts;
+mod body;
+mod boxes;
+mod cast;
+mod checks;
+mod declared;
+mod limits;
+mod machine;
+mod mounts;
+mod network;
+mod ports;
+mod probe;
+mod security;
+mod topology;
+mod variables;
+mod workspace;
+
+pub(crate) use workspace::workspace;

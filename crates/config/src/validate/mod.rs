@@ -1,0 +1,6 @@
+//! What concerns several machines or boxes at once.
+
+mod claims;
+pub(crate) mod cycles;
+
+pub(crate) use claims::Claims;

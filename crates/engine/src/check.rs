@@ -1,0 +1,148 @@
+//! Running the file's checks.
+
+use crate::{probe, run_command};
+use rig_model::{CheckSpec, CheckTarget, Expectation, MachineId, Name, Probe};
+use rig_provider_api::{Context, ExecRequest, MachineRef, Provider};
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
+
+/// How much of a command's output is kept for the report, in bytes; the end of it.
+const KEPT: usize = 64 << 10;
+
+/// What became of a check.
+#[derive(Clone, Debug)]
+pub struct CheckResult {
+    /// The check.
+    pub name: Name,
+    /// The topology it ran on.
+    pub topology: Name,
+    /// The machine it was about.
+    pub machine: MachineId,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Why it did not hold; nothing when it did.
+    pub failure: Option<String>,
+    /// What a command wrote to standard output, the last 64 KiB.
+    pub stdout: String,
+    /// What a command wrote to standard error, the last 64 KiB.
+    pub stderr: String,
+}
+
+/// Runs one check. A machine that does not run, or cannot be entered, is a check that does not hold.
+pub async fn run_check(
+    provider: &dyn Provider,
+    cx: &Context,
+    workspace: &Name,
+    check: &CheckSpec,
+    ip: &(dyn Fn(&MachineId) -> Option<Ipv4Addr> + Sync),
+) -> CheckResult {
+    let began = Instant::now();
+    let cx = cx.within(check.timeout);
+    let mut result = CheckResult {
+        name: check.name.clone(),
+        topology: check.topology.clone(),
+        machine: machine(check).clone(),
+        elapsed: Duration::ZERO,
+        failure: None,
+        stdout: String::new(),
+        stderr: String::new(),
+    };
+    let outcome = match &check.target {
+        CheckTarget::Probe(probe) => ask(provider, &cx, workspace, probe, ip, check.timeout).await,
+        CheckTarget::Run { on, command, expect } => {
+            let words: Option<Vec<_>> = command.iter().map(|text| text.resolve(&|machine| ip(machine)).map(Into::into)).collect();
+            let words: Option<Vec<rig_model::Text>> = words.map(|words: Vec<String>| words.into_iter().map(rig_model::Text::literal).collect());
+            match words {
+                None => Err("it needs the address of a machine that is not there; `rig up` first".to_owned()),
+                Some(words) => {
+                    let machine = MachineRef { workspace: workspace.clone(), id: on.clone() };
+                    let request = ExecRequest { command: probe::shell_or_words(&words), ..ExecRequest::default() };
+                    match run_command(provider, &cx, &machine, &request, KEPT).await {
+                        Ok(output) => {
+                            result.stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+                            result.stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+                            expectations(expect, output.code, &result.stdout, &result.stderr, ip)
+                        }
+                        Err(error) => Err(error.to_string()),
+                    }
+                }
+            }
+        }
+    };
+    result.failure = outcome.err();
+    result.elapsed = began.elapsed();
+    result
+}
+
+/// The machine that a check is about.
+#[must_use]
+pub fn machine(check: &CheckSpec) -> &MachineId {
+    match &check.target {
+        CheckTarget::Run { on, .. } => on,
+        CheckTarget::Probe(probe) => &probe.on,
+    }
+}
+
+/// Asks until the probe passes or the time is over: what a check asks for may just be coming about.
+async fn ask(
+    provider: &dyn Provider,
+    cx: &Context,
+    workspace: &Name,
+    probe: &Probe,
+    ip: &(dyn Fn(&MachineId) -> Option<Ipv4Addr> + Sync),
+    timeout: Duration,
+) -> Result<(), String> {
+    let probe = probe.resolve(&|machine| ip(machine)).ok_or("it needs the address of a machine that is not there; `rig up` first")?;
+    // A probe that has not passed in this time is not about to.
+    let deadline = Instant::now() + timeout.min(Duration::from_secs(15));
+    loop {
+        let last = match probe::ask(provider, cx, workspace, &probe).await {
+            Ok(()) => return Ok(()),
+            Err(last) => last,
+        };
+        if Instant::now() >= deadline || cx.cancel().is_cancelled() {
+            return Err(last);
+        }
+        tokio::time::sleep(probe.every).await;
+    }
+}
+
+fn expectations(
+    expect: &[Expectation],
+    code: i64,
+    stdout: &str,
+    stderr: &str,
+    ip: &(dyn Fn(&MachineId) -> Option<Ipv4Addr> + Sync),
+) -> Result<(), String> {
+    let wanted = expect.iter().find_map(|expectation| match expectation {
+        Expectation::Exit(code) => Some(*code),
+        _ => None,
+    });
+    if code != wanted.unwrap_or(0) {
+        let last = stderr.lines().chain(stdout.lines()).rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        return Err(format!("exit code {code}, expected {}: {last}", wanted.unwrap_or(0)));
+    }
+    for expectation in expect {
+        let (found, what) = match expectation {
+            Expectation::Exit(_) => continue,
+            Expectation::Stdout(text) | Expectation::Stderr(text) => {
+                let text = text.resolve(&|machine| ip(machine)).ok_or("an expected text needs an address that is not known")?;
+                let (stream, name) = match expectation {
+                    Expectation::Stderr(_) => (stderr, "standard error"),
+                    _ => (stdout, "standard output"),
+                };
+                (stream.contains(&text), format!("{name} does not contain {text:?}"))
+            }
+            Expectation::Matches(pattern) => {
+                let regex = regex::Regex::new(pattern).map_err(|error| format!("{pattern:?}: {error}"))?;
+                (regex.is_match(stdout), format!("standard output does not match {pattern:?}"))
+            }
+        };
+        if !found {
+            return Err(what);
+        }
+    }
+    Ok(())
+}

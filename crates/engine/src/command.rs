@@ -1,0 +1,51 @@
+//! Running a command inside a machine to its end.
+
+use futures_util::StreamExt;
+use rig_model::Stream;
+use rig_provider_api::{Context, ExecEvent, ExecRequest, MachineRef, Provider, ProviderError, Result};
+
+/// What a command left behind.
+#[derive(Clone, Debug, Default)]
+pub struct Output {
+    /// Its exit code.
+    pub code: i64,
+    /// The end of its standard output.
+    pub stdout: Vec<u8>,
+    /// The end of its standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// Runs a command and keeps the last `keep` bytes of each of its streams.
+///
+/// # Errors
+/// When it cannot be run, or the context ends first.
+pub async fn run_command(provider: &dyn Provider, cx: &Context, machine: &MachineRef, request: &ExecRequest, keep: usize) -> Result<Output> {
+    let doing = format!("running {} in machine {machine}", request.command.join(" "));
+    let exec = provider
+        .exec()
+        .ok_or_else(|| ProviderError::failed(&doing, format!("provider {} cannot run commands", provider.id())))?;
+    cx.run(&doing, async {
+        let mut session = exec.exec(cx, machine, request).await?;
+        let mut output = Output::default();
+        while let Some(event) = session.events.next().await {
+            match event? {
+                ExecEvent::Output(Stream::Stdout, bytes) => append(&mut output.stdout, &bytes, keep),
+                ExecEvent::Output(Stream::Stderr, bytes) => append(&mut output.stderr, &bytes, keep),
+                ExecEvent::Exit(code) => {
+                    output.code = code;
+                    return Ok(output);
+                }
+            }
+        }
+        Err(ProviderError::failed(&doing, "the connection was cut before the command ended"))
+    })
+    .await
+}
+
+fn append(kept: &mut Vec<u8>, bytes: &[u8], keep: usize) {
+    kept.extend_from_slice(bytes);
+    // Cut now and then, not for every piece.
+    if kept.len() > keep * 2 {
+        kept.drain(..kept.len() - keep);
+    }
+}

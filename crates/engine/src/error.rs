@@ -1,0 +1,244 @@
+//! What can stop a command before or while it acts.
+
+use ipnet::Ipv4Net;
+use rig_model::{BoxName, Bytes, MachineId, Origin};
+use rig_provider_api::ProviderError;
+
+/// Why no plan can be made. Nothing has been touched.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A port that the file names is in use.
+    #[error("{origin}: machine {machine}: port {port} of this host is taken by {owner}")]
+    PortTaken {
+        /// The machine that wants it.
+        machine: MachineId,
+        /// The port on the host.
+        port: u16,
+        /// Who has it.
+        owner: String,
+        /// Where it was asked for.
+        origin: Origin,
+    },
+    /// No port is left.
+    #[error("machine {machine}: no port of this host is free for its port {guest}")]
+    NoPort {
+        /// The machine.
+        machine: MachineId,
+        /// The port inside.
+        guest: u16,
+    },
+    /// A network has no address left.
+    #[error("{origin}: network {network}: no address is left in {subnet}")]
+    RangeFull {
+        /// The network.
+        network: String,
+        /// Its range.
+        subnet: Ipv4Net,
+        /// Where it was declared.
+        origin: Origin,
+    },
+    /// No range is left.
+    #[error("network {network}: no address range is free")]
+    NoRange {
+        /// The network.
+        network: String,
+    },
+    /// More memory than there is.
+    #[error("the machines may use {wanted} of memory, the engine has {available}:\n{}", list(.machines))]
+    MemoryBudget {
+        /// The sum of all limits.
+        wanted: Bytes,
+        /// What the engine has.
+        available: Bytes,
+        /// Each machine's part.
+        machines: Vec<(MachineId, Bytes)>,
+    },
+    /// The provider cannot do what the file asks for.
+    #[error("{origin}: machine {machine}: {field}: {message}")]
+    Unsupported {
+        /// The machine.
+        machine: MachineId,
+        /// The property.
+        field: String,
+        /// What is wrong with it.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+        /// Where the machine was declared.
+        origin: Origin,
+    },
+    /// A machine's provider is not part of this program.
+    #[error("{origin}: machine {machine}: there is no provider {provider:?}")]
+    NoProvider {
+        /// The machine.
+        machine: MachineId,
+        /// The provider's name.
+        provider: String,
+        /// Where it was declared.
+        origin: Origin,
+    },
+    /// A value depends on something that is not decided.
+    #[error("{origin}: machine {machine}: a value depends on an address that is not known")]
+    Unresolved {
+        /// The machine.
+        machine: MachineId,
+        /// Where it was declared.
+        origin: Origin,
+    },
+    /// A target that names nothing.
+    #[error("no machine, topology or group is called {target:?}")]
+    UnknownTarget {
+        /// What was asked for.
+        target: String,
+        /// What may have been meant.
+        nearest: Option<String>,
+    },
+    /// A target that names several machines where one is needed.
+    #[error("{target:?} names {} machines: {}", .machines.len(), names(.machines))]
+    AmbiguousTarget {
+        /// What was asked for.
+        target: String,
+        /// What it names.
+        machines: Vec<MachineId>,
+    },
+    /// A pattern that is none.
+    #[error("{pattern:?} is not a regular expression: {why}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl PlanError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::PortTaken { .. } => Some("`host=\"auto\"` takes the next free one".to_owned()),
+            Self::MemoryBudget { .. } => {
+                Some("lower the limits or the counts, or give the engine more memory; memory is never over-committed".to_owned())
+            }
+            Self::RangeFull { .. } => Some("give the network a larger `subnet`".to_owned()),
+            Self::NoRange { .. } => Some("give the network a `subnet` of its own".to_owned()),
+            Self::Unsupported { hint, .. } => hint.clone(),
+            Self::UnknownTarget { nearest, .. } => nearest.as_ref().map(|name| format!("did you mean {name:?}?")),
+            Self::AmbiguousTarget { .. } => Some("name one of them as topology/machine".to_owned()),
+            Self::NoProvider { .. } => Some("this version brings machines up with \"docker\"".to_owned()),
+            Self::NoPort { .. } | Self::Unresolved { .. } | Self::Pattern { .. } => None,
+        }
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The backend failed.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// A box or artifact cannot be had.
+    #[error(transparent)]
+    Box(#[from] rig_boxes::BoxError),
+    /// No plan can be made; all reasons.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Plan(Vec<PlanError>),
+    /// The provider has no images, logs, …
+    #[error("provider {provider} has no {capability}, which {wanted_for} needs")]
+    Capability {
+        /// The provider.
+        provider: String,
+        /// What it lacks.
+        capability: &'static str,
+        /// What wants it.
+        wanted_for: String,
+    },
+    /// A machine ended while it was waited for.
+    #[error("machine {machine} {exit} while rig waited for it")]
+    Died {
+        /// The machine.
+        machine: MachineId,
+        /// How it ended.
+        exit: String,
+        /// The last lines of its log.
+        tail: Vec<String>,
+    },
+    /// A machine was removed by somebody else.
+    #[error("machine {machine} was removed while rig waited for it")]
+    Gone {
+        /// The machine.
+        machine: MachineId,
+    },
+    /// A machine did not become ready in time.
+    #[error("machine {machine} is not ready after {seconds:.0} s: {last}")]
+    NotReady {
+        /// The machine.
+        machine: MachineId,
+        /// The limit.
+        seconds: f64,
+        /// What the last try ended with.
+        last: String,
+        /// The last lines of its log.
+        tail: Vec<String>,
+    },
+    /// A one-shot ended with something other than 0.
+    #[error("machine {machine} {exit}, it should have ended with 0")]
+    NotDone {
+        /// The machine.
+        machine: MachineId,
+        /// How it ended.
+        exit: String,
+        /// The last lines of its log.
+        tail: Vec<String>,
+    },
+    /// The user interrupted.
+    #[error("interrupted while {0}")]
+    Interrupted(String),
+    /// A box that is not declared.
+    #[error("there is no box {0}")]
+    NoBox(BoxName),
+}
+
+impl EngineError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Provider(error) => error.hint().map(str::to_owned),
+            Self::Box(error) => error.hint(),
+            Self::Plan(errors) => errors.iter().find_map(PlanError::hint),
+            Self::Died { machine, .. } | Self::NotDone { machine, .. } => {
+                Some(format!("`rig logs {machine}` shows its whole log; `rig up` goes on from what is there"))
+            }
+            Self::NotReady { machine, .. } => {
+                Some(format!("`rig logs {machine}` shows its whole log; `ready-timeout` in the file gives it longer"))
+            }
+            Self::Gone { .. } => Some("`rig up` makes it again".to_owned()),
+            Self::Capability { .. } | Self::Interrupted(_) | Self::NoBox(_) => None,
+        }
+    }
+
+    /// The last lines of the log that belongs to it.
+    #[must_use]
+    pub fn tail(&self) -> &[String] {
+        match self {
+            Self::Provider(error) => error.tail(),
+            Self::Died { tail, .. } | Self::NotReady { tail, .. } | Self::NotDone { tail, .. } => tail,
+            _ => &[],
+        }
+    }
+}
+
+impl From<PlanError> for EngineError {
+    fn from(error: PlanError) -> Self {
+        Self::Plan(vec![error])
+    }
+}
+
+fn list(machines: &[(MachineId, Bytes)]) -> String {
+    machines.iter().map(|(id, memory)| format!("  {memory:>8}  {id}")).collect::<Vec<_>>().join("\n")
+}
+
+fn names(machines: &[MachineId]) -> String {
+    machines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,116 @@
+//! One operation: one call to a provider, or one wait.
+
+use super::{await_machine::Waiting, deaths::Deaths};
+use crate::{EngineError, EventSink, Makes};
+use futures_util::StreamExt;
+use rig_model::{Action, Name, RestartPolicy};
+use rig_provider_api::{Context, LogRequest, MachineRef, Provider, StopMode};
+use std::{sync::Arc, time::Duration};
+
+/// How many of a machine's last lines are shown with its failure.
+const TAIL: u32 = 20;
+
+/// Everything that operations share.
+pub(super) struct Shared {
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) workspace: Name,
+    pub(super) makes: Arc<dyn Makes>,
+    pub(super) deaths: Arc<Deaths>,
+    pub(super) sink: Arc<dyn EventSink>,
+}
+
+/// How long an operation may take. Engines under load need long; none of these is ever reached by one that works.
+pub(super) fn limit(action: &Action) -> Duration {
+    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+    match action {
+        Action::FetchArtifact { .. } => minutes(120),
+        Action::BuildBox { .. } => minutes(60),
+        Action::StopMachine { grace, .. } => *grace + minutes(1),
+        // The wait itself ends at its own time-out with more to say.
+        Action::AwaitReady { ready, .. } => ready.timeout + minutes(1),
+        Action::AwaitDone { timeout, .. } => *timeout + minutes(1),
+        Action::CreateNetwork { .. }
+        | Action::RemoveNetwork { .. }
+        | Action::RemoveVolume { .. }
+        | Action::CreateMachine { .. }
+        | Action::StartMachine { .. }
+        | Action::DestroyMachine { .. } => minutes(5),
+    }
+}
+
+/// Whether an interruption ends the operation at once: waits, and what goes on next time where it stopped.
+pub(super) fn ends_at_interrupt(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::FetchArtifact { .. } | Action::BuildBox { .. } | Action::AwaitReady { .. } | Action::AwaitDone { .. }
+    )
+}
+
+/// Whether the operation only waits and so takes no place among those that work.
+pub(super) fn only_waits(action: &Action) -> bool {
+    matches!(action, Action::AwaitReady { .. } | Action::AwaitDone { .. })
+}
+
+impl Shared {
+    /// Carries one operation out. `restart` is the policy of the machine it is about, where it was started by this plan.
+    pub(super) async fn perform(&self, cx: &Context, action: &Action, restart: RestartPolicy) -> Result<(), EngineError> {
+        let machine = |id: &rig_model::MachineId| MachineRef { workspace: self.workspace.clone(), id: id.clone() };
+        let provider = self.provider.as_ref();
+        match action {
+            Action::FetchArtifact { artifact } => self.makes.fetch(cx, artifact).await?,
+            Action::BuildBox { name, image, digest, no_cache } => {
+                self.makes.make_box(cx, name, image, digest, *no_cache).await?;
+            }
+            Action::CreateNetwork { network } => {
+                let networks = provider.networks().ok_or_else(|| self.lacks("networks", action))?;
+                networks.create_network(cx, &self.workspace, network).await?;
+            }
+            Action::RemoveNetwork { native, .. } => {
+                let networks = provider.networks().ok_or_else(|| self.lacks("networks", action))?;
+                networks.remove_network(cx, native).await?;
+            }
+            Action::RemoveVolume { native, .. } => {
+                let volumes = provider.volumes().ok_or_else(|| self.lacks("volumes", action))?;
+                volumes.remove_volume(cx, native).await?;
+            }
+            Action::CreateMachine { machine } => provider.create(cx, machine).await?,
+            Action::StartMachine { machine: id, .. } => provider.start(cx, &machine(id)).await?,
+            Action::StopMachine { machine: id, grace } => {
+                provider.stop(cx, &machine(id), StopMode::Graceful(*grace)).await?;
+            }
+            Action::DestroyMachine { machine: id } => provider.destroy(cx, &machine(id)).await?,
+            Action::AwaitReady { machine: id, ready } => self.waiting(machine(id), restart).ready(cx, ready).await?,
+            Action::AwaitDone { machine: id, timeout } => self.waiting(machine(id), restart).done(cx, *timeout).await?,
+        }
+        Ok(())
+    }
+
+    fn waiting(&self, machine: MachineRef, restart: RestartPolicy) -> Waiting<'_> {
+        Waiting { provider: &self.provider, machine, deaths: &self.deaths, sink: self.sink.as_ref(), restart }
+    }
+
+    fn lacks(&self, capability: &'static str, action: &Action) -> EngineError {
+        EngineError::Capability {
+            provider: self.provider.id().to_string(),
+            capability,
+            wanted_for: format!("{} {}", action.verb(), action.object()),
+        }
+    }
+}
+
+/// The last lines of a machine's log; empty when there is none to be had.
+pub(crate) async fn log_tail(provider: &dyn Provider, machine: &MachineRef) -> Vec<String> {
+    let Some(logs) = provider.logs() else { return Vec::new() };
+    let cx = Context::alone(Duration::from_secs(3));
+    let request = LogRequest { tail: Some(TAIL), ..LogRequest::default() };
+    let read = async {
+        let mut text = Vec::new();
+        let mut stream = logs.logs(&cx, machine, &request).await?;
+        while let Some(Ok(piece)) = stream.next().await {
+            text.extend_from_slice(&piece.bytes);
+        }
+        Ok(text)
+    };
+    let text = cx.run("reading the log", read).await.unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
+}

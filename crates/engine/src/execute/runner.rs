@@ -1,0 +1,301 @@
+//! Walking a plan's graph: what can run runs, what depends on a failure is skipped, the rest goes on.
+
+use super::{
+    action::{Shared, ends_at_interrupt, limit, log_tail, only_waits},
+    deaths::{Deaths, Watcher},
+};
+use crate::{EngineError, EventSink, Interrupt, Makes, sink::OperationProgress};
+use rig_model::{Action, Event, MachineId, MachineState, OpId, Operation, Outcome, Phase, Plan, RestartPolicy, seconds};
+use rig_provider_api::{Context, MachineRef, ObserveScope, Provider, ProviderError};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::task::JoinSet;
+
+/// Carries plans out.
+pub struct Executor {
+    /// Who brings machines up.
+    pub provider: Arc<dyn Provider>,
+    /// Who makes boxes and fetches artifacts.
+    pub makes: Arc<dyn Makes>,
+    /// Where events go.
+    pub sink: Arc<dyn EventSink>,
+    /// How many operations work at the same time; at least 1. Waits count only when it is 1.
+    pub jobs: usize,
+    /// The user's wish to stop.
+    pub interrupt: Interrupt,
+}
+
+/// What became of a plan.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Operations that succeeded.
+    pub done: usize,
+    /// Operations that failed.
+    pub failed: Vec<OperationFailure>,
+    /// Operations that were not begun, or ended by the user, in words.
+    pub left: Vec<String>,
+    /// Whether the user interrupted.
+    pub interrupted: bool,
+    /// The time from the first start to the last end of each phase's operations.
+    pub phases: BTreeMap<Phase, Duration>,
+    /// The same per topology.
+    pub topologies: BTreeMap<rig_model::Name, BTreeMap<Phase, Duration>>,
+    /// The whole time.
+    pub elapsed: Duration,
+}
+
+/// An operation that failed.
+#[derive(Debug)]
+pub struct OperationFailure {
+    /// What it did, in words.
+    pub title: String,
+    /// The machine it was about.
+    pub machine: Option<MachineId>,
+    /// Why it failed.
+    pub error: EngineError,
+}
+
+impl Report {
+    /// Whether everything was done.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.failed.is_empty() && !self.interrupted
+    }
+}
+
+/// How an operation's task ended.
+struct Ended {
+    op: OpId,
+    began: Instant,
+    result: Result<(), EngineError>,
+}
+
+/// When the first operation of a phase began and the last one ended.
+#[derive(Default)]
+struct Spans(BTreeMap<Phase, (Instant, Instant)>);
+
+impl Spans {
+    fn add(&mut self, phase: Phase, began: Instant, ended: Instant) {
+        let span = self.0.entry(phase).or_insert((began, ended));
+        span.0 = span.0.min(began);
+        span.1 = span.1.max(ended);
+    }
+
+    fn durations(self) -> BTreeMap<Phase, Duration> {
+        self.0.into_iter().map(|(phase, (began, ended))| (phase, ended - began)).collect()
+    }
+}
+
+impl Executor {
+    /// Carries a plan out. Failures are part of the report.
+    pub async fn execute(&self, plan: &Plan) -> Report {
+        let begun = Instant::now();
+        let mut report = Report::default();
+        let Some(workspace) = plan.workspace.clone().filter(|_| !plan.operations.is_empty()) else { return report };
+        self.sink.emit(Event::Started { operations: plan.operations.len() });
+        let deaths = Arc::new(Deaths::default());
+        let shared = Arc::new(Shared {
+            provider: self.provider.clone(),
+            workspace: workspace.clone(),
+            makes: self.makes.clone(),
+            deaths: deaths.clone(),
+            sink: self.sink.clone(),
+        });
+        let waits = plan.operations.iter().any(|operation| only_waits(&operation.action));
+        let cx = Context::new(self.interrupt.abort.clone(), Duration::from_secs(24 * 3600), Arc::new(rig_provider_api::NoProgress));
+        let _watcher = waits.then(|| Watcher::start(self.provider.clone(), workspace.clone(), deaths, cx));
+        let mut walk = Walk::new(plan);
+        let mut tasks: JoinSet<Ended> = JoinSet::new();
+        let mut phases = Spans::default();
+        let mut topologies: BTreeMap<rig_model::Name, Spans> = BTreeMap::new();
+        loop {
+            let stopped = self.interrupt.stop.is_cancelled();
+            if stopped && !report.interrupted {
+                report.interrupted = true;
+                self.sink.emit(Event::Interrupted);
+            }
+            while !stopped && let Some(operation) = walk.next(self.jobs.max(1)) {
+                self.spawn(&mut tasks, &shared, operation, walk.restart(operation));
+            }
+            let ended = tokio::select! {
+                ended = tasks.join_next() => ended,
+                () = self.interrupt.stop.cancelled(), if !stopped => continue,
+            };
+            let Some(ended) = ended else { break };
+            // A panic in a task is a defect; it is passed on instead of being taken for a failure.
+            let ended = match ended {
+                Ok(ended) => ended,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            };
+            let operation = walk.finished(ended.op, ended.result.is_ok());
+            let phase = operation.action.phase();
+            phases.add(phase, ended.began, Instant::now());
+            if let Some(machine) = operation.action.machine() {
+                topologies.entry(machine.topology.clone()).or_default().add(phase, ended.began, Instant::now());
+            }
+            self.finish(operation, ended, &mut report);
+        }
+        for operation in walk.skipped() {
+            let why = if report.interrupted { "interrupted" } else { "something before it failed" };
+            self.emit_end(operation, Duration::ZERO, Outcome::Skipped { why: why.to_owned() });
+            report.left.push(operation.action.to_string());
+        }
+        self.verify(plan, &workspace, &mut report).await;
+        report.phases = phases.durations();
+        report.topologies = topologies.into_iter().map(|(name, spans)| (name, spans.durations())).collect();
+        report.elapsed = begun.elapsed();
+        self.sink.emit(Event::Finished {
+            done: report.done,
+            failed: report.failed.len(),
+            skipped: report.left.len(),
+            seconds: seconds(report.elapsed),
+        });
+        report
+    }
+
+    fn spawn(&self, tasks: &mut JoinSet<Ended>, shared: &Arc<Shared>, operation: &Operation, restart: RestartPolicy) {
+        self.sink.emit(Event::OperationStarted {
+            op: operation.id,
+            title: operation.action.to_string(),
+            phase: operation.action.phase(),
+            machine: operation.action.machine().cloned(),
+        });
+        let token = if ends_at_interrupt(&operation.action) { &self.interrupt.stop } else { &self.interrupt.abort };
+        let progress = Arc::new(OperationProgress { op: operation.id, sink: self.sink.clone() });
+        let cx = Context::new(token.clone(), limit(&operation.action), progress);
+        let (shared, action, op) = (shared.clone(), operation.action.clone(), operation.id);
+        tasks.spawn(async move {
+            let began = Instant::now();
+            let result = shared.perform(&cx, &action, restart).await;
+            Ended { op, began, result }
+        });
+    }
+
+    fn finish(&self, operation: &Operation, ended: Ended, report: &mut Report) {
+        let outcome = match ended.result {
+            Ok(()) => {
+                report.done += 1;
+                Outcome::Done
+            }
+            Err(EngineError::Interrupted(_) | EngineError::Provider(ProviderError::Cancelled { .. })) if report.interrupted => {
+                report.left.push(operation.action.to_string());
+                Outcome::Cancelled
+            }
+            Err(error) => {
+                let text = error.to_string();
+                report.failed.push(OperationFailure {
+                    title: operation.action.to_string(),
+                    machine: operation.action.machine().cloned(),
+                    error,
+                });
+                Outcome::Failed { error: text }
+            }
+        };
+        self.emit_end(operation, ended.began.elapsed(), outcome);
+    }
+
+    fn emit_end(&self, operation: &Operation, elapsed: Duration, outcome: Outcome) {
+        self.sink.emit(Event::OperationFinished {
+            op: operation.id,
+            title: operation.action.to_string(),
+            phase: operation.action.phase(),
+            machine: operation.action.machine().cloned(),
+            seconds: seconds(elapsed),
+            outcome,
+        });
+    }
+
+    /// A machine without probes was not waited for: one look at all of them tells whether one ended at once.
+    async fn verify(&self, plan: &Plan, workspace: &rig_model::Name, report: &mut Report) {
+        let waited: BTreeSet<&MachineId> =
+            plan.operations.iter().filter(|op| only_waits(&op.action)).filter_map(|op| op.action.machine()).collect();
+        let started: BTreeSet<&MachineId> = plan
+            .operations
+            .iter()
+            .filter_map(|op| match &op.action {
+                Action::StartMachine { machine, restart: RestartPolicy::No } => Some(machine),
+                _ => None,
+            })
+            .filter(|machine| !waited.contains(machine))
+            .collect();
+        if started.is_empty() || report.interrupted {
+            return;
+        }
+        let cx = Context::alone(Duration::from_secs(30));
+        let Ok(observed) = self.provider.observe(&cx, workspace, ObserveScope::MACHINES).await else { return };
+        for seen in observed.machines {
+            if seen.state != MachineState::Exited || !started.contains(&seen.id) {
+                continue;
+            }
+            let machine = MachineRef { workspace: workspace.clone(), id: seen.id.clone() };
+            let exit = match self.provider.inspect(&cx, &machine).await {
+                Ok(Some(closer)) => closer.exit.map_or_else(|| "ended".to_owned(), |exit| exit.to_string()),
+                _ => "ended".to_owned(),
+            };
+            let tail = log_tail(self.provider.as_ref(), &machine).await;
+            report.failed.push(OperationFailure {
+                title: format!("start machine {}", seen.id),
+                machine: Some(seen.id.clone()),
+                error: EngineError::Died { machine: seen.id, exit, tail },
+            });
+        }
+    }
+}
+
+/// Which operations are done, under way and possible.
+struct Walk<'a> {
+    operations: BTreeMap<OpId, &'a Operation>,
+    waiting: BTreeSet<OpId>,
+    running: BTreeSet<OpId>,
+    done: BTreeSet<OpId>,
+    restarts: BTreeMap<&'a MachineId, RestartPolicy>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        let restarts = plan.operations.iter().filter_map(|operation| match &operation.action {
+            Action::StartMachine { machine, restart } => Some((machine, *restart)),
+            _ => None,
+        });
+        Self {
+            operations: plan.operations.iter().map(|operation| (operation.id, operation)).collect(),
+            waiting: plan.operations.iter().map(|operation| operation.id).collect(),
+            running: BTreeSet::new(),
+            done: BTreeSet::new(),
+            restarts: restarts.collect(),
+        }
+    }
+
+    /// The next operation that can begin, taken out of those that wait.
+    fn next(&mut self, jobs: usize) -> Option<&'a Operation> {
+        let works = |op: &OpId| jobs == 1 || !self.operations.get(op).is_some_and(|operation| only_waits(&operation.action));
+        let room = self.running.iter().filter(|op| works(op)).count() < jobs;
+        let op = *self.waiting.iter().find(|op| {
+            let ready = self.operations.get(op).is_some_and(|operation| operation.after.iter().all(|before| self.done.contains(before)));
+            ready && (room || !works(op))
+        })?;
+        self.waiting.remove(&op);
+        self.running.insert(op);
+        self.operations.get(&op).copied()
+    }
+
+    fn restart(&self, operation: &Operation) -> RestartPolicy {
+        operation.action.machine().and_then(|machine| self.restarts.get(machine)).copied().unwrap_or_default()
+    }
+
+    fn finished(&mut self, op: OpId, success: bool) -> &'a Operation {
+        self.running.remove(&op);
+        if success {
+            self.done.insert(op);
+        }
+        self.operations[&op]
+    }
+
+    /// What was never begun.
+    fn skipped(&self) -> impl Iterator<Item = &'a Operation> + '_ {
+        self.waiting.iter().filter_map(|op| self.operations.get(op).copied())
+    }
+}

@@ -1,0 +1,29 @@
+//! Observe, reconcile, execute: turns a workspace into running machines.
+//!
+//! Data flows one way. [`Session`] observes through a provider; [`reconcile`] compares with the file and makes a plan,
+//! purely; [`Executor`] carries the plan out and emits events.
+
+mod boxes;
+mod check;
+mod command;
+mod error;
+mod execute;
+mod host_ports;
+mod makes;
+mod probe;
+pub mod reconcile;
+mod select;
+mod session;
+mod sink;
+
+pub use boxes::{BoxChoice, BoxTable};
+pub use check::{CheckResult, machine as check_machine, run_check};
+pub use command::{Output, run_command};
+pub use error::{EngineError, PlanError};
+pub use execute::{Executor, OperationFailure, Report};
+pub use makes::Makes;
+pub use probe::describe as describe_probe;
+pub use reconcile::{DestroyOptions, UpOptions};
+pub use select::{Selection, one_machine};
+pub use session::Session;
+pub use sink::{EventSink, Interrupt};

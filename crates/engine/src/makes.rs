@@ -1,0 +1,16 @@
+//! Who makes boxes and fetches artifacts, as the executor sees it.
+
+use crate::EngineError;
+use async_trait::async_trait;
+use rig_model::{ArtifactSpec, BoxName, Digest};
+use rig_provider_api::Context;
+
+/// Makes what machines are created from.
+#[async_trait]
+pub trait Makes: Send + Sync {
+    /// Brings an artifact into the cache.
+    async fn fetch(&self, cx: &Context, artifact: &ArtifactSpec) -> Result<(), EngineError>;
+
+    /// Makes a box whose parent is there, under the reference `image`.
+    async fn make_box(&self, cx: &Context, name: &BoxName, image: &str, digest: &Digest, no_cache: bool) -> Result<(), EngineError>;
+}

@@ -1,0 +1,120 @@
+//! Plans that take machines away.
+
+use super::Graph;
+use crate::Selection;
+use rig_model::{Action, Cause, MachineId, Observed, ObservedMachine, OpId, Plan, Workspace};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// How long a service has to end when its machine is not declared any more.
+const UNDECLARED_GRACE: Duration = Duration::from_secs(10);
+
+/// What `destroy` takes away beside machines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DestroyOptions {
+    /// The volumes of the destroyed machines with their data.
+    pub volumes: bool,
+}
+
+/// Stops machines, those that others wait for last.
+#[must_use]
+pub fn halt(workspace: &Workspace, observed: &Observed, selection: &Selection) -> Plan {
+    let mut graph = Graph::default();
+    let running: Vec<&ObservedMachine> = observed
+        .machines
+        .iter()
+        .filter(|machine| selection.contains(&machine.id) && (machine.state.is_running() || machine.state == rig_model::MachineState::Restarting))
+        .collect();
+    let mut stops: BTreeMap<&MachineId, OpId> = BTreeMap::new();
+    for machine in dependents_first(workspace, &running) {
+        let dependents = running.iter().filter(|other| {
+            workspace
+                .machine(&other.id)
+                .is_some_and(|spec| spec.after.iter().any(|dependency| dependency.machine == machine.id))
+        });
+        let after: Vec<OpId> = dependents.filter_map(|other| stops.get(&other.id).copied()).collect();
+        let op = graph.add(stop(workspace, &machine.id), Cause::Requested, after);
+        stops.insert(&machine.id, op);
+    }
+    graph.finish(workspace)
+}
+
+/// Removes machines, the networks that are then empty, and volumes only when asked.
+#[must_use]
+pub fn destroy(workspace: &Workspace, observed: &Observed, selection: &Selection, options: DestroyOptions) -> Plan {
+    let mut graph = Graph::default();
+    let mut gone: BTreeMap<&MachineId, OpId> = BTreeMap::new();
+    for machine in observed.machines.iter().filter(|machine| selection.contains(&machine.id)) {
+        gone.insert(&machine.id, remove(&mut graph, workspace, machine, &Cause::Requested, []));
+    }
+    for network in &observed.networks {
+        let members: BTreeSet<&MachineId> =
+            observed.machines.iter().map(|machine| &machine.id).filter(|id| id.topology == network.topology).collect();
+        let empty = members.iter().all(|id| gone.contains_key(id));
+        let meant = selection.is_all() || !members.is_empty();
+        if empty && meant {
+            let action = Action::RemoveNetwork {
+                topology: network.topology.clone(),
+                name: network.name.clone(),
+                native: network.native.clone(),
+            };
+            graph.add(action, Cause::Requested, members.iter().filter_map(|id| gone.get(id).copied()));
+        }
+    }
+    if options.volumes {
+        for volume in observed.volumes.iter().filter(|volume| selection.contains(&volume.machine)) {
+            let action = Action::RemoveVolume {
+                machine: volume.machine.clone(),
+                name: volume.name.clone(),
+                native: volume.native.clone(),
+            };
+            graph.add(action, Cause::Requested, gone.get(&volume.machine).copied());
+        }
+    }
+    graph.finish(workspace)
+}
+
+/// Removes one machine. A service whose data outlives it gets the time to end in order; any other is not waited for.
+pub(super) fn remove(
+    graph: &mut Graph,
+    workspace: &Workspace,
+    machine: &ObservedMachine,
+    cause: &Cause,
+    after: impl IntoIterator<Item = OpId>,
+) -> OpId {
+    let keeps_data = machine.fields.iter().any(|field| field.path.starts_with("volume."));
+    let mut after: Vec<OpId> = after.into_iter().collect();
+    if keeps_data && machine.state.is_running() {
+        after = vec![graph.add(stop(workspace, &machine.id), cause.clone(), after)];
+    }
+    graph.add(Action::DestroyMachine { machine: machine.id.clone() }, cause.clone(), after)
+}
+
+/// Stops one machine with the time that its file gives it.
+pub(super) fn stop(workspace: &Workspace, machine: &MachineId) -> Action {
+    let grace = workspace.machine(machine).map_or(UNDECLARED_GRACE, |spec| spec.stop_timeout);
+    Action::StopMachine { machine: machine.clone(), grace }
+}
+
+/// Machines in an order in which one stands behind all that depend on it. `after` has no cycles.
+fn dependents_first<'a>(workspace: &Workspace, machines: &[&'a ObservedMachine]) -> Vec<&'a ObservedMachine> {
+    let mut order: Vec<&MachineId> = Vec::new();
+    let mut visited: BTreeSet<&MachineId> = BTreeSet::new();
+    fn visit<'w>(workspace: &'w Workspace, id: &'w MachineId, visited: &mut BTreeSet<&'w MachineId>, order: &mut Vec<&'w MachineId>) {
+        if !visited.insert(id) {
+            return;
+        }
+        if let Some(spec) = workspace.machine(id) {
+            for dependency in &spec.after {
+                visit(workspace, &dependency.machine, visited, order);
+            }
+        }
+        order.push(id);
+    }
+    for machine in machines {
+        visit(workspace, &machine.id, &mut visited, &mut order);
+    }
+    order.iter().rev().filter_map(|id| machines.iter().find(|machine| machine.id == **id)).copied().collect()
+}

@@ -1,0 +1,17 @@
+//! From what should be and what is to what has to be done. Everything here is pure: no I/O, no clock, no randomness.
+
+mod addresses;
+mod budget;
+mod down;
+mod graph;
+mod ports;
+mod resolve;
+mod up;
+
+pub use addresses::Addresses;
+pub use budget::check_budget;
+pub use down::{DestroyOptions, destroy, halt};
+pub use ports::HostPorts;
+pub use up::{Desired, UpOptions, build_boxes, up};
+
+pub(crate) use graph::Graph;

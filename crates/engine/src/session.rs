@@ -1,0 +1,198 @@
+//! One workspace on one engine: what commands are made of.
+
+use crate::{BoxTable, EngineError, PlanError, Selection, UpOptions, host_ports, probe, reconcile};
+use camino::Utf8PathBuf;
+use futures_util::{StreamExt, stream};
+use rig_model::{
+    BoxName, EngineFacts, MachineId, MachineSpec, MachineState, Observed, ObservedMachine, Plan, Workspace,
+};
+use rig_provider_api::{Context, MachineRef, ObserveScope, Provider};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+
+/// How long one look at a machine's probes may take before the machine counts as not ready.
+const HEALTH: Duration = Duration::from_secs(3);
+/// How many machines are looked at closely at the same time.
+const LOOKS: usize = 16;
+
+/// A workspace and the engine that brings it up.
+pub struct Session {
+    /// The file.
+    pub workspace: Workspace,
+    /// The folder of the file.
+    pub folder: Utf8PathBuf,
+    /// The engine.
+    pub provider: Arc<dyn Provider>,
+    /// The host's proxies, for machines.
+    pub proxies: Vec<(String, String)>,
+}
+
+impl Session {
+    /// Checks that the provider can do what the file asks of the selected machines.
+    ///
+    /// # Errors
+    /// Everything that it cannot do.
+    pub fn validate(&self, selection: &Selection) -> Result<(), EngineError> {
+        let mut errors = Vec::new();
+        for machine in self.workspace.machines().filter(|machine| selection.contains(&machine.id)) {
+            if machine.provider != *self.provider.id() {
+                errors.push(PlanError::NoProvider {
+                    machine: machine.id.clone(),
+                    provider: machine.provider.to_string(),
+                    origin: machine.origin.clone(),
+                });
+                continue;
+            }
+            errors.extend(self.provider.validate(machine).into_iter().map(|issue| PlanError::Unsupported {
+                machine: machine.id.clone(),
+                field: issue.field,
+                message: issue.message,
+                hint: issue.hint,
+                origin: machine.origin.clone(),
+            }));
+        }
+        if errors.is_empty() { Ok(()) } else { Err(EngineError::Plan(errors)) }
+    }
+
+    /// What is there.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn observe(&self, cx: &Context, scope: ObserveScope) -> Result<Observed, EngineError> {
+        Ok(self.provider.observe(cx, &self.workspace.name, scope).await?)
+    }
+
+    /// What is there, and everything else that a plan for `up` depends on: ports of this host, health of what runs, old
+    /// values of what was changed. `boxes` makes the table once the engine's boxes are known.
+    ///
+    /// # Errors
+    /// When the engine does not answer, or the boxes cannot be hashed.
+    pub async fn observe_for_up(
+        &self,
+        cx: &Context,
+        selection: &Selection,
+        boxes: impl FnOnce(&Observed, &EngineFacts) -> Result<BoxTable, EngineError>,
+    ) -> Result<(Observed, BoxTable, EngineFacts), EngineError> {
+        let observed = self.provider.observe(cx, &self.workspace.name, ObserveScope::ALL);
+        let (observed, engine) = tokio::join!(observed, self.provider.probe(cx));
+        let (mut observed, engine) = (observed?, engine?);
+        if engine.local {
+            self.add_host_ports(&mut observed);
+        }
+        let table = boxes(&observed, &engine)?;
+        let machines = std::mem::take(&mut observed.machines);
+        let looked = self.look(cx, machines, selection).await?;
+        observed.machines = looked;
+        Ok((observed, table, engine))
+    }
+
+    /// Adds the ports of this host that programs outside the engine have. Only for an engine on this host.
+    pub fn add_host_ports(&self, observed: &mut Observed) {
+        let uses = host_ports::in_use(&self.workspace, observed);
+        observed.host_ports.extend(uses);
+    }
+
+    /// The plan that makes what is into what the file says.
+    ///
+    /// # Errors
+    /// All reasons why there is none.
+    pub fn plan_up(
+        &self,
+        observed: &Observed,
+        boxes: &BoxTable,
+        engine: &EngineFacts,
+        selection: &Selection,
+        options: UpOptions,
+    ) -> Result<Plan, EngineError> {
+        let desired =
+            reconcile::Desired { workspace: &self.workspace, folder: &self.folder, boxes, proxies: &self.proxies, engine };
+        reconcile::up(desired, observed, selection, options).map_err(EngineError::Plan)
+    }
+
+    /// Asks the probes of every running machine once, and looks closely at those whose old values or end a plan shows.
+    async fn look(&self, cx: &Context, machines: Vec<ObservedMachine>, selection: &Selection) -> Result<Vec<ObservedMachine>, EngineError> {
+        let ip = Self::addresses(&self.workspace, &machines);
+        let mut looked: Vec<ObservedMachine> = stream::iter(machines)
+            .map(|seen| {
+                let ip = &ip;
+                async move {
+                    if !selection.contains(&seen.id) {
+                        return Ok(seen);
+                    }
+                    match self.workspace.machine(&seen.id) {
+                        Some(spec) if seen.state == MachineState::Running => {
+                            let mut closer = self.closer_if_changed(cx, seen, spec).await?;
+                            closer.ready = self.health(cx, spec, ip).await;
+                            Ok(closer)
+                        }
+                        Some(spec) => self.closer_if_changed(cx, seen, spec).await,
+                        None => Ok(seen),
+                    }
+                }
+            })
+            .buffer_unordered(LOOKS)
+            .collect::<Vec<Result<_, EngineError>>>()
+            .await
+            .into_iter()
+            .collect::<Result<_, _>>()?;
+        looked.sort_by(|a, b| (&a.id.topology, &a.group, a.index).cmp(&(&b.id.topology, &b.group, b.index)));
+        Ok(looked)
+    }
+
+    /// Old values of environment variables and exit codes are known to an inspection only; most machines need none.
+    async fn closer_if_changed(&self, cx: &Context, seen: ObservedMachine, spec: &MachineSpec) -> Result<ObservedMachine, EngineError> {
+        let environment = seen.fields.iter().any(|field| field.is_sealed());
+        // Whether a value differs is seen without knowing it; what is set differently is worth a call.
+        let literal = |name: &str| {
+            let value = spec.env.get(name).and_then(|text| text.resolve(&|_| None));
+            value.map(|value| rig_model::Field { path: format!("env.{name}"), value }.sealed())
+        };
+        let changed = environment
+            && seen.fields.iter().filter_map(|field| Some((field, field.path.strip_prefix("env.")?))).any(|(field, name)| {
+                literal(name).is_none_or(|new| new != *field)
+            });
+        if !changed && seen.state != MachineState::Exited {
+            return Ok(seen);
+        }
+        let machine = MachineRef { workspace: self.workspace.name.clone(), id: seen.id.clone() };
+        Ok(self.provider.inspect(cx, &machine).await?.unwrap_or(seen))
+    }
+
+    /// Whether a machine's probes pass now; nothing for a machine without probes.
+    pub async fn health(&self, cx: &Context, spec: &MachineSpec, ip: &(dyn Fn(&MachineId) -> Option<Ipv4Addr> + Sync)) -> Option<bool> {
+        if spec.ready.probes.is_empty() {
+            return None;
+        }
+        let cx = cx.within(HEALTH);
+        let Some(ready) = spec.ready.resolve(&|machine| ip(machine)) else { return Some(false) };
+        for probe in &ready.probes {
+            if probe::ask(self.provider.as_ref(), &cx, &self.workspace.name, probe).await.is_err() {
+                return Some(false);
+            }
+        }
+        Some(true)
+    }
+
+    /// The addresses that machines have, on the first network that the file gives them.
+    pub fn addresses(workspace: &Workspace, machines: &[ObservedMachine]) -> impl Fn(&MachineId) -> Option<Ipv4Addr> + Sync + use<> {
+        let table: std::collections::HashMap<MachineId, Ipv4Addr> = machines
+            .iter()
+            .filter_map(|seen| {
+                let first = workspace.machine(&seen.id).and_then(|spec| spec.networks.first());
+                let ip = seen
+                    .addresses
+                    .iter()
+                    .find(|(network, _)| first.is_none_or(|first| first.network == *network))
+                    .map(|(_, ip)| *ip)?;
+                Some((seen.id.clone(), ip))
+            })
+            .collect();
+        move |machine| table.get(machine).copied()
+    }
+
+    /// The names of the boxes that the selected machines need, parents first.
+    #[must_use]
+    pub fn boxes_for(&self, selection: &Selection) -> Vec<BoxName> {
+        let machines = self.workspace.machines().filter(|machine| selection.contains(&machine.id));
+        self.workspace.needed_boxes(machines).into_iter().map(|spec| spec.name.clone()).collect()
+    }
+}

@@ -1,0 +1,65 @@
+//! Boxes: what machines are made from.
+
+use crate::{BoxName, Name, Origin};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+/// A box of the workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoxSpec {
+    /// Its name.
+    pub name: BoxName,
+    /// Where it can come from, in order of preference; never empty.
+    pub sources: Vec<BoxSource>,
+    /// Whether the host's own certificate authorities and proxy settings reach it.
+    pub host_trust: bool,
+    /// Where it was declared.
+    pub origin: Origin,
+}
+
+impl BoxSpec {
+    /// The box that this one is built from, when it is built.
+    #[must_use]
+    pub fn parent(&self) -> Option<&BoxName> {
+        self.sources.iter().find_map(|source| match source {
+            BoxSource::Build(build) => build.from.as_ref(),
+            BoxSource::Bootstrap(_) | BoxSource::Image(_) => None,
+        })
+    }
+}
+
+/// One way to get a box.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BoxSource {
+    /// Built from a folder with a Dockerfile.
+    Build(BoxBuild),
+    /// Made from Debian's packages on this host.
+    Bootstrap(Bootstrap),
+    /// Pulled from an image registry.
+    Image(String),
+}
+
+/// A box folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoxBuild {
+    /// The folder, relative to the workspace file.
+    pub folder: String,
+    /// The box that the Dockerfile's `RIG_FROM` argument names.
+    pub from: Option<BoxName>,
+    /// Other build arguments.
+    pub args: IndexMap<String, String>,
+    /// Artifacts laid into the build context as `artifacts/<name>`.
+    pub artifacts: Vec<Name>,
+}
+
+/// A root file system from Debian's packages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bootstrap {
+    /// The suite (`bookworm`).
+    pub suite: String,
+    /// Packages beside the essential ones.
+    pub packages: Vec<String>,
+    /// The mirror; the host's own for that suite when there is none.
+    pub mirror: Option<String>,
+}

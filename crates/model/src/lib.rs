@@ -1,0 +1,43 @@
+//! The vocabulary of rig: what a workspace file says, what providers observe, what a plan does, what happens while it
+//! runs. Plain data without I/O, so that every other crate can share it.
+
+mod artifact;
+mod boxes;
+mod check;
+mod digest;
+mod event;
+mod machine;
+mod name;
+mod network;
+mod observed;
+mod origin;
+mod plan;
+mod probe;
+mod settings;
+mod size;
+mod text;
+mod workspace;
+
+pub use artifact::{ArtifactSource, ArtifactSpec};
+pub use boxes::{Bootstrap, BoxBuild, BoxSource, BoxSpec};
+pub use check::{CheckSpec, CheckTarget, Expectation};
+pub use digest::{Digest, Hasher};
+pub use event::{Event, LogLine, Outcome, Progress, Stream, TimedEvent, Unit, seconds};
+pub use machine::{
+    Condition, Dependency, Field, Idiom, Limits, MachineSpec, Mount, PortSpec, Protocol, RequestedPort, ResolvedMachine,
+    RestartPolicy, Security, SyncSpec, TmpfsSpec, VolumeSpec,
+};
+pub use name::{BoxName, MachineId, Name, NameError, ProviderId};
+pub use ipnet::Ipv4Net;
+pub use network::{Attachment, NetworkSpec, ResolvedNetwork, usable};
+pub use observed::{
+    EngineFacts, Exit, HostPortUse, MachineState, Observed, ObservedBox, ObservedMachine, ObservedNetwork, ObservedVolume,
+    PublishedPort,
+};
+pub use origin::Origin;
+pub use plan::{Action, Cause, FieldChange, OpId, Operation, Phase, Plan, PlanNote};
+pub use probe::{IpOf, Probe, ProbeKind, ReadySpec, Value};
+pub use settings::HostTrust;
+pub use size::{Bytes, MilliCpus, SizeError, parse_duration};
+pub use text::{Part, Text};
+pub use workspace::{Topology, Workspace};

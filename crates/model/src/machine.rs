@@ -1,0 +1,440 @@
+//! Machines: as declared, and as a provider creates them.
+
+use crate::{Attachment, BoxName, Bytes, Digest, MachineId, MilliCpus, Name, Origin, ProviderId, ReadySpec, Text};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt, net::IpAddr, time::Duration};
+
+/// How a machine becomes what it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Idiom {
+    /// Software is installed after the start; the machine changes.
+    Mutable,
+    /// The box holds one service; role and addresses are injected, nothing is installed afterwards.
+    Immutable,
+}
+
+impl fmt::Display for Idiom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Mutable => "mutable",
+            Self::Immutable => "immutable",
+        })
+    }
+}
+
+/// A machine as the file declares it, one per index, everything but addresses interpolated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineSpec {
+    /// Topology and name.
+    pub id: MachineId,
+    /// The `machine` node it comes from; the id's machine name without the index.
+    pub group: Name,
+    /// The number among the group's machines, from 1; absent for a machine without `count`.
+    pub index: Option<u32>,
+    /// What it is in its cluster, in the user's words.
+    pub role: Option<String>,
+    /// The topology's idiom.
+    pub idiom: Idiom,
+    /// Who brings it up.
+    pub provider: ProviderId,
+    /// What it is made from.
+    pub box_name: BoxName,
+    /// The flavor its limits come from.
+    pub flavor: Option<Name>,
+    /// Its own host name; other machines resolve it.
+    pub hostname: String,
+    /// Networks, the first one first; never empty.
+    pub networks: Vec<Attachment>,
+    /// Arguments for the box's entry point; empty means the box's own.
+    pub command: Vec<Text>,
+    /// Environment of the service.
+    pub env: IndexMap<String, Text>,
+    /// Published ports.
+    pub ports: Vec<PortSpec>,
+    /// Data that outlives the machine.
+    pub volumes: Vec<VolumeSpec>,
+    /// Folders of the host.
+    pub syncs: Vec<SyncSpec>,
+    /// Folders in memory.
+    pub tmpfs: Vec<TmpfsSpec>,
+    /// What it may use.
+    pub limits: Limits,
+    /// What it may do.
+    pub security: Security,
+    /// What happens when its service ends.
+    pub restart: RestartPolicy,
+    /// What must hold before it is started.
+    pub after: Vec<Dependency>,
+    /// When it counts as ready.
+    pub ready: ReadySpec,
+    /// How long the service has to end after TERM.
+    pub stop_timeout: Duration,
+    /// Where it was declared.
+    pub origin: Origin,
+}
+
+/// What a machine may use. An absent limit means the engine's whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Processor time.
+    pub cpus: Option<MilliCpus>,
+    /// Memory, swap not included: there is none.
+    pub memory: Option<Bytes>,
+    /// Processes and threads.
+    pub pids: Option<u32>,
+}
+
+/// What a machine may do. The default is the minimum.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Security {
+    /// Capabilities beyond the minimal list, or beyond none when `drop_all`; without the `CAP_` prefix.
+    pub cap_add: Vec<String>,
+    /// Capabilities taken from the minimal list.
+    pub cap_drop: Vec<String>,
+    /// Whether the root file system is read-only.
+    pub read_only: bool,
+    /// Whether processes may gain privileges through setuid files.
+    pub new_privileges: bool,
+    /// All capabilities and devices: a line that the user wrote.
+    pub privileged: bool,
+    /// The user the service runs as, instead of the box's.
+    pub user: Option<String>,
+}
+
+/// What happens when a machine's service ends by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartPolicy {
+    /// It stays ended.
+    #[default]
+    No,
+    /// It is started again after a failure.
+    OnFailure,
+    /// It is always started again.
+    Always,
+}
+
+impl fmt::Display for RestartPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::No => "no",
+            Self::OnFailure => "on-failure",
+            Self::Always => "always",
+        })
+    }
+}
+
+/// Another machine that must have come to a state first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependency {
+    /// The other machine.
+    pub machine: MachineId,
+    /// The state.
+    pub condition: Condition,
+}
+
+/// A state that `after` waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Condition {
+    /// Its process 1 runs.
+    Started,
+    /// Its probes have passed.
+    Ready,
+    /// It ended with 0: a one-shot.
+    Done,
+}
+
+/// The transport of a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// Streams.
+    #[default]
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
+    }
+}
+
+/// A published port as declared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortSpec {
+    /// The port inside the machine.
+    pub guest: u16,
+    /// The port on the host.
+    pub host: RequestedPort,
+    /// The host's address that it is bound to.
+    pub bind: IpAddr,
+    /// Streams or datagrams.
+    pub protocol: Protocol,
+    /// Where it was declared.
+    pub origin: Origin,
+}
+
+/// A host port: a certain one, or whichever is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RequestedPort {
+    /// This one or none.
+    Fixed(u16),
+    /// The first free one from the guest's number upwards.
+    Auto,
+}
+
+/// A named volume of one machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeSpec {
+    /// Its name, unique in the machine.
+    pub name: Name,
+    /// Where it is mounted.
+    pub target: String,
+}
+
+/// A folder of the host inside a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncSpec {
+    /// The folder, relative to the workspace file.
+    pub source: String,
+    /// Where it appears.
+    pub target: String,
+    /// Whether the machine may write to it: a line that the user wrote.
+    pub writable: bool,
+    /// Where it was declared.
+    pub origin: Origin,
+}
+
+/// A folder in memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TmpfsSpec {
+    /// Where it appears.
+    pub target: String,
+    /// At most this much.
+    pub size: Option<Bytes>,
+    /// Mode bits (`1777`), octal as text.
+    pub mode: Option<String>,
+    /// Owner as a number.
+    pub uid: Option<u32>,
+    /// Whether programs may be run from it.
+    pub exec: bool,
+}
+
+/// A machine with every value decided: what a provider creates and starts, in terms that no provider owns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResolvedMachine {
+    /// The workspace that owns it.
+    pub workspace: Name,
+    /// Topology and name.
+    pub id: MachineId,
+    /// The `machine` node it comes from.
+    pub group: Name,
+    /// The number among the group's machines.
+    pub index: Option<u32>,
+    /// What it is in its cluster.
+    pub role: Option<String>,
+    /// The topology's idiom.
+    pub idiom: Idiom,
+    /// Who brings it up.
+    pub provider: ProviderId,
+    /// The box's name.
+    pub box_name: BoxName,
+    /// The provider's reference of the box, which holds its content hash.
+    pub image: String,
+    /// The flavor its limits come from.
+    pub flavor: Option<Name>,
+    /// Its own host name.
+    pub hostname: String,
+    /// Networks with their addresses.
+    pub networks: Vec<Attachment>,
+    /// Arguments for the entry point.
+    pub command: Vec<String>,
+    /// Environment of the service.
+    pub env: BTreeMap<String, String>,
+    /// Published ports with host ports decided.
+    pub ports: Vec<crate::PublishedPort>,
+    /// Volumes and folders of the host.
+    pub mounts: Vec<Mount>,
+    /// Folders in memory.
+    pub tmpfs: Vec<TmpfsSpec>,
+    /// What it may use.
+    pub limits: Limits,
+    /// What it may do.
+    pub security: Security,
+    /// What happens when its service ends.
+    pub restart: RestartPolicy,
+    /// How long the service has to end after TERM.
+    pub stop_timeout: Duration,
+}
+
+/// Something mounted into a machine.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+pub enum Mount {
+    /// A named volume.
+    Volume {
+        /// The volume's name inside the machine.
+        name: Name,
+        /// Where it is mounted.
+        target: String,
+    },
+    /// A folder of the host.
+    Bind {
+        /// The absolute path on the host.
+        source: String,
+        /// Where it is mounted.
+        target: String,
+        /// Whether the machine may write to it.
+        writable: bool,
+    },
+}
+
+/// One comparable property of a [`ResolvedMachine`]: its path in the file's words, and its value.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Field {
+    /// The path (`limits.memory`, `env.SPARK_ROLE`).
+    pub path: String,
+    /// The value as a person reads it.
+    pub value: String,
+}
+
+impl Field {
+    /// Replaces the value by its hash when it belongs to an environment variable.
+    #[must_use]
+    pub fn sealed(self) -> Self {
+        if !self.path.starts_with("env.") || self.is_sealed() {
+            return self;
+        }
+        let value = format!("{SEAL}{}", Digest::of(self.value.as_bytes()).short());
+        Self { value, ..self }
+    }
+
+    /// Whether the value is a hash.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.value.starts_with(SEAL)
+    }
+}
+
+/// What a sealed value begins with.
+const SEAL: &str = "sha256:";
+
+impl ResolvedMachine {
+    /// Every property that cannot be changed in a running machine, so that a difference means replacement. Properties
+    /// with their default are left out: a property that a later version of rig adds then changes no existing machine.
+    #[must_use]
+    pub fn fields(&self) -> Vec<Field> {
+        let mut fields = Fields::default();
+        fields.add("box", &self.image);
+        fields.add("hostname", &self.hostname);
+        fields.option("role", self.role.as_ref());
+        for attachment in &self.networks {
+            let ip = attachment.ip.map(|ip| ip.to_string()).unwrap_or_default();
+            fields.add(format!("network.{}", attachment.network), ip);
+        }
+        for (position, word) in self.command.iter().enumerate() {
+            fields.add(format!("command.{}", position + 1), word);
+        }
+        for (name, value) in &self.env {
+            fields.add(format!("env.{name}"), value);
+        }
+        for port in &self.ports {
+            fields.add(format!("port.{}/{}", port.guest, port.protocol), format!("{}:{}", port.bind, port.host));
+        }
+        for mount in &self.mounts {
+            match mount {
+                Mount::Volume { name, target } => fields.add(format!("volume.{target}"), name),
+                Mount::Bind { source, target, writable } => fields.add(
+                    format!("sync.{target}"),
+                    format!("{source}{}", if *writable { " writable" } else { "" }),
+                ),
+            }
+        }
+        for folder in &self.tmpfs {
+            fields.add(format!("tmpfs.{}", folder.target), folder.options());
+        }
+        fields.option("limits.cpus", self.limits.cpus);
+        fields.option("limits.memory", self.limits.memory);
+        fields.option("limits.pids", self.limits.pids);
+        for (path, list) in [("cap.add", &self.security.cap_add), ("cap.drop", &self.security.cap_drop)] {
+            if !list.is_empty() {
+                fields.add(path, list.join(" "));
+            }
+        }
+        fields.flag("read-only", self.security.read_only);
+        fields.flag("new-privileges", self.security.new_privileges);
+        fields.flag("privileged", self.security.privileged);
+        fields.option("user", self.security.user.as_ref());
+        if self.restart != RestartPolicy::No {
+            fields.add("restart", self.restart);
+        }
+        fields.0.sort();
+        fields.0
+    }
+
+    /// [`Self::fields`] in a form that may be written where others can read it: values of environment variables, which
+    /// may be secret, are replaced by their hash.
+    #[must_use]
+    pub fn sealed_fields(&self) -> Vec<Field> {
+        self.fields().into_iter().map(Field::sealed).collect()
+    }
+
+    /// The hash of all [`Self::fields`].
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut hasher = crate::Hasher::new("machine/1");
+        for field in self.fields() {
+            hasher.part(field.path).part(field.value);
+        }
+        hasher.finish()
+    }
+}
+
+impl TmpfsSpec {
+    /// The mount options, in the form that Linux and Docker take.
+    #[must_use]
+    pub fn options(&self) -> String {
+        let mut options = vec!["rw".to_owned(), "nosuid".to_owned(), "nodev".to_owned()];
+        options.push(if self.exec { "exec" } else { "noexec" }.to_owned());
+        if let Some(size) = self.size {
+            options.push(format!("size={}", size.0));
+        }
+        if let Some(mode) = &self.mode {
+            options.push(format!("mode={mode}"));
+        }
+        if let Some(uid) = self.uid {
+            options.push(format!("uid={uid}"));
+        }
+        options.join(",")
+    }
+}
+
+#[derive(Default)]
+struct Fields(Vec<Field>);
+
+impl Fields {
+    fn add(&mut self, path: impl Into<String>, value: impl fmt::Display) {
+        self.0.push(Field { path: path.into(), value: value.to_string() });
+    }
+
+    fn option(&mut self, path: &str, value: Option<impl fmt::Display>) {
+        if let Some(value) = value {
+            self.add(path, value);
+        }
+    }
+
+    fn flag(&mut self, path: &str, value: bool) {
+        if value {
+            self.add(path, "yes");
+        }
+    }
+}

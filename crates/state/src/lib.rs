@@ -1,0 +1,24 @@
+//! What rig keeps on disk: the layout of the `.rig` folder and of the user's folders, locks between processes, atomic
+//! writes, and the format header of every JSON file.
+//!
+//! Nothing here decides anything, and nothing here is the truth about a machine: deleting the `.rig` folder loses no
+//! machine. Functions that are not `async` make short, blocking file system calls.
+
+mod atomic;
+mod error;
+mod format;
+mod layout;
+mod lock;
+mod platform;
+mod scale;
+#[cfg(test)]
+mod testing;
+mod workspace_lock;
+
+pub use atomic::{Access, write_atomically};
+pub use error::{Result, StateError};
+pub use format::{Format, read_json, write_json};
+pub use layout::{CacheLayout, EngineLayout, Layout, UserDirs};
+pub use lock::{FileLock, Patience};
+pub use scale::Scale;
+pub use workspace_lock::{LockOwner, WorkspaceLock};

@@ -1,0 +1,200 @@
+//! What some backends can do and others cannot.
+
+use crate::{Context, MachineRef, Result};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use jiff::Timestamp;
+use rig_model::{BoxName, Digest, Exit, MachineId, Name, ObservedBox, ResolvedNetwork, Stream};
+use std::pin::Pin;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A tar archive on its way to an engine.
+pub type ByteStream = BoxStream<'static, std::io::Result<Bytes>>;
+
+/// What is written on a box so that it is known again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoxTag {
+    /// The box.
+    pub name: BoxName,
+    /// Its content hash.
+    pub digest: Digest,
+    /// The parent box.
+    pub parent: Option<BoxName>,
+    /// The reference that it gets.
+    pub image: String,
+}
+
+/// A box to be built from a context with a Dockerfile.
+pub struct BuildRequest {
+    /// What it becomes.
+    pub tag: BoxTag,
+    /// The context, an uncompressed tar archive.
+    pub context: ByteStream,
+    /// Build arguments.
+    pub args: Vec<(String, String)>,
+    /// Whether cached layers are left unused.
+    pub no_cache: bool,
+}
+
+/// Boxes as images of an engine.
+#[async_trait]
+pub trait Images: Send + Sync {
+    /// The reference that a box with this hash has.
+    fn reference(&self, name: &BoxName, digest: &Digest) -> String;
+
+    /// Boxes that are there.
+    async fn list(&self, cx: &Context) -> Result<Vec<ObservedBox>>;
+
+    /// Makes a box of a root file system.
+    async fn import(&self, cx: &Context, tag: &BoxTag, root: ByteStream) -> Result<()>;
+
+    /// Builds a box; progress names the step.
+    async fn build(&self, cx: &Context, request: BuildRequest) -> Result<()>;
+
+    /// Pulls an image from a registry.
+    async fn pull(&self, cx: &Context, reference: &str) -> Result<()>;
+
+    /// Removes a box. Absence is success.
+    async fn remove(&self, cx: &Context, image: &str) -> Result<()>;
+}
+
+/// A command for the inside of a machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExecRequest {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Environment beyond the machine's own.
+    pub env: Vec<(String, String)>,
+    /// The user to run as, instead of the machine's.
+    pub user: Option<String>,
+    /// The folder to run in.
+    pub workdir: Option<String>,
+    /// Whether standard input is wanted.
+    pub stdin: bool,
+    /// A terminal of this size, which joins the two output streams.
+    pub terminal: Option<Terminal>,
+}
+
+/// The size of a terminal in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terminal {
+    /// Columns.
+    pub columns: u16,
+    /// Rows.
+    pub rows: u16,
+}
+
+/// What a running command says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExecEvent {
+    /// Output, in pieces as they came.
+    Output(Stream, Bytes),
+    /// It ended with this code; always the last event of a session that was not cut.
+    Exit(i64),
+}
+
+/// A command that runs inside a machine.
+pub struct ExecSession {
+    /// Its output and its end.
+    pub events: BoxStream<'static, Result<ExecEvent>>,
+    /// Its input, if wanted; dropping it closes the input.
+    pub stdin: Option<Pin<Box<dyn AsyncWrite + Send>>>,
+    /// Takes new sizes of the terminal.
+    pub resize: Option<tokio::sync::mpsc::Sender<Terminal>>,
+}
+
+/// Commands inside machines.
+#[async_trait]
+pub trait Exec: Send + Sync {
+    /// Starts a command.
+    async fn exec(&self, cx: &Context, machine: &MachineRef, request: &ExecRequest) -> Result<ExecSession>;
+}
+
+/// Which part of a log is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogRequest {
+    /// Whether to go on with what is written from now on.
+    pub follow: bool,
+    /// At most this many of the last lines.
+    pub tail: Option<u32>,
+    /// Nothing older than this.
+    pub since: Option<Timestamp>,
+    /// Whether each line begins with its time.
+    pub timestamps: bool,
+}
+
+/// A piece of a log, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEvent {
+    /// The stream.
+    pub stream: Stream,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+/// The output of process 1.
+#[async_trait]
+pub trait Logs: Send + Sync {
+    /// Opens a log.
+    async fn logs(&self, cx: &Context, machine: &MachineRef, request: &LogRequest) -> Result<BoxStream<'static, Result<LogEvent>>>;
+}
+
+/// Networks of a topology.
+#[async_trait]
+pub trait Networks: Send + Sync {
+    /// Creates a network. One that is there in the same form is success.
+    async fn create_network(&self, cx: &Context, workspace: &Name, network: &ResolvedNetwork) -> Result<()>;
+
+    /// Removes a network by the provider's identifier. Absence is success.
+    async fn remove_network(&self, cx: &Context, native: &str) -> Result<()>;
+}
+
+/// Volumes that outlive machines.
+#[async_trait]
+pub trait Volumes: Send + Sync {
+    /// Removes a volume by the provider's identifier. Absence is success.
+    async fn remove_volume(&self, cx: &Context, native: &str) -> Result<()>;
+}
+
+/// A stream of bytes in both directions.
+pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+
+/// An open connection into a machine.
+pub type DialStream = Box<dyn Connection>;
+
+/// Connections to a port inside a machine, wherever its engine runs.
+#[async_trait]
+pub trait Dial: Send + Sync {
+    /// Connects.
+    async fn dial(&self, cx: &Context, machine: &MachineRef, port: u16) -> Result<DialStream>;
+}
+
+/// Something that happened to a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineEvent {
+    /// The machine.
+    pub id: MachineId,
+    /// What happened.
+    pub kind: MachineEventKind,
+}
+
+/// What can happen to a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MachineEventKind {
+    /// Its process 1 began.
+    Started,
+    /// Its process 1 ended.
+    Died(Exit),
+    /// It was removed.
+    Destroyed,
+}
+
+/// News of machines.
+#[async_trait]
+pub trait Watch: Send + Sync {
+    /// Opens the stream of what happens from now on to the workspace's machines. The stream ends with an error when the
+    /// backend goes away.
+    async fn watch(&self, cx: &Context, workspace: &Name) -> Result<BoxStream<'static, Result<MachineEvent>>>;
+}

@@ -1,0 +1,19 @@
+//! The seam between rig and what brings machines up.
+//!
+//! [`Provider`] is small and object-safe; whatever not every backend can do is a capability behind an accessor, so that
+//! what a provider says about itself and what it implements cannot disagree. A provider does one call at a time and
+//! knows nothing of plans, readiness, retries across machines or terminals.
+
+mod capability;
+pub mod conformance;
+mod context;
+mod error;
+mod provider;
+
+pub use capability::{
+    BoxTag, BuildRequest, ByteStream, Connection, Dial, DialStream, Exec, ExecEvent, ExecRequest, ExecSession, Images, LogEvent,
+    LogRequest, Logs, MachineEvent, MachineEventKind, Networks, Terminal, Volumes, Watch,
+};
+pub use context::{Context, NoProgress, ProgressSink};
+pub use error::{ProviderError, Result};
+pub use provider::{Endpoint, FieldIssue, MachineRef, ObserveScope, Provider, StopMode};

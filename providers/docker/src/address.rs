@@ -1,0 +1,168 @@
+//! Where an engine is reached.
+
+use rig_provider_api::{ProviderError, Result};
+use std::path::{Path, PathBuf};
+
+/// An engine's address and why it was chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineAddress {
+    /// How it is reached.
+    pub transport: Transport,
+    /// Why this engine was taken, in words.
+    pub chosen_by: String,
+}
+
+/// The ways to an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A Unix socket.
+    Unix(PathBuf),
+    /// A Windows named pipe (`//./pipe/docker_engine`).
+    NamedPipe(String),
+    /// TCP, `host:port`.
+    Tcp {
+        /// Host and port.
+        address: String,
+        /// Certificates; absent means plain HTTP.
+        tls: Option<Tls>,
+    },
+}
+
+/// Files for mutual TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The authority that signed the engine's certificate.
+    pub ca: PathBuf,
+    /// The client's certificate.
+    pub certificate: PathBuf,
+    /// The client's key.
+    pub key: PathBuf,
+}
+
+impl Tls {
+    /// The three files under the names that the docker program gives them.
+    #[must_use]
+    pub fn in_folder(folder: &Path) -> Self {
+        Self { ca: folder.join("ca.pem"), certificate: folder.join("cert.pem"), key: folder.join("key.pem") }
+    }
+}
+
+/// Why a text is no engine address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// `ssh://`, which rig does not reach through another program.
+    #[error("engine address {0:?}: ssh:// is not supported; use unix://, npipe:// or tcp://")]
+    Ssh(String),
+    /// Any other scheme.
+    #[error("engine address {0:?} must begin with unix://, npipe:// or tcp://")]
+    Scheme(String),
+    /// A scheme and nothing else.
+    #[error("engine address {0:?} names no place")]
+    Empty(String),
+}
+
+impl EngineAddress {
+    /// Reads `unix:///path`, `npipe:////./pipe/name`, `tcp://host:port`, or a path to a socket.
+    ///
+    /// # Errors
+    /// When the scheme is unknown or nothing follows it.
+    pub fn parse(text: &str, tls: Option<Tls>, chosen_by: impl Into<String>) -> std::result::Result<Self, AddressError> {
+        let transport = if text.starts_with('/') {
+            Transport::Unix(text.into())
+        } else {
+            let (scheme, rest) = text.split_once("://").ok_or_else(|| AddressError::Scheme(text.to_owned()))?;
+            if rest.is_empty() {
+                return Err(AddressError::Empty(text.to_owned()));
+            }
+            match scheme {
+                "unix" => Transport::Unix(rest.into()),
+                "npipe" => Transport::NamedPipe(rest.to_owned()),
+                "tcp" | "http" | "https" => {
+                    Transport::Tcp { address: rest.trim_end_matches('/').to_owned(), tls }
+                }
+                "ssh" => return Err(AddressError::Ssh(text.to_owned())),
+                _ => return Err(AddressError::Scheme(text.to_owned())),
+            }
+        };
+        Ok(Self { transport, chosen_by: chosen_by.into() })
+    }
+
+    /// The address as the docker program writes it.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        match &self.transport {
+            Transport::Unix(path) => format!("unix://{}", path.display()),
+            Transport::NamedPipe(path) => format!("npipe://{path}"),
+            Transport::Tcp { address, .. } => format!("tcp://{address}"),
+        }
+    }
+
+    /// Whether the engine shares this host's files and addresses.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match &self.transport {
+            Transport::Unix(_) | Transport::NamedPipe(_) => true,
+            Transport::Tcp { address, .. } => {
+                let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+                matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+            }
+        }
+    }
+
+    /// A client for this address. Nothing is sent yet.
+    pub(crate) fn client(&self) -> Result<bollard::Docker> {
+        // Every call has a deadline of its own; the client's limit must only lie behind all of them.
+        const LIMIT: u64 = 24 * 3600;
+        let version = bollard::API_DEFAULT_VERSION;
+        let client = match &self.transport {
+            #[cfg(unix)]
+            Transport::Unix(path) => bollard::Docker::connect_with_unix(&path.to_string_lossy(), LIMIT, version),
+            #[cfg(not(unix))]
+            Transport::Unix(_) => return Err(self.unreachable("this platform has no Unix sockets")),
+            #[cfg(windows)]
+            Transport::NamedPipe(path) => bollard::Docker::connect_with_named_pipe(path, LIMIT, version),
+            #[cfg(not(windows))]
+            Transport::NamedPipe(_) => return Err(self.unreachable("named pipes exist on Windows only")),
+            Transport::Tcp { address, tls: None } => bollard::Docker::connect_with_http(address, LIMIT, version),
+            Transport::Tcp { address, tls: Some(tls) } => {
+                // The process may have chosen a crypto provider already; that choice stands.
+                let _ = rustls::crypto::ring::default_provider().install_default();
+                bollard::Docker::connect_with_ssl(address, &tls.key, &tls.certificate, &tls.ca, LIMIT, version)
+            }
+        };
+        client.map_err(|error| self.unreachable(error))
+    }
+
+    /// The error for an engine that does not answer.
+    pub(crate) fn unreachable(&self, why: impl std::fmt::Display) -> ProviderError {
+        ProviderError::Unreachable {
+            endpoint: format!("the engine at {} ({})", self.uri(), self.chosen_by),
+            why: why.to_string(),
+            hint: "start it, or run `rig doctor` to see what is missing; `rig doctor --fix` mends what it can".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_written_alike() {
+        for text in ["unix:///var/run/docker.sock", "tcp://10.0.0.1:2376", "npipe:////./pipe/docker_engine"] {
+            assert_eq!(EngineAddress::parse(text, None, "test").unwrap().uri(), text);
+        }
+        assert_eq!(EngineAddress::parse("/run/d.sock", None, "test").unwrap().uri(), "unix:///run/d.sock");
+        assert!(matches!(EngineAddress::parse("ssh://me@there", None, ""), Err(AddressError::Ssh(_))));
+        assert!(matches!(EngineAddress::parse("docker", None, ""), Err(AddressError::Scheme(_))));
+        assert!(matches!(EngineAddress::parse("unix://", None, ""), Err(AddressError::Empty(_))));
+    }
+
+    #[test]
+    fn loopback_is_local() {
+        let local = |text| EngineAddress::parse(text, None, "").unwrap().is_local();
+        assert!(local("tcp://127.0.0.1:2375"));
+        assert!(local("unix:///x"));
+        assert!(!local("tcp://10.0.0.7:2375"));
+    }
+}

@@ -1,0 +1,37 @@
+//! Connections to a port inside a container.
+
+use crate::DockerProvider;
+use async_trait::async_trait;
+use rig_provider_api::{Context, Dial, DialStream, MachineRef, Provider, ProviderError, Result};
+use std::{net::SocketAddr, time::Duration};
+use tokio::net::TcpStream;
+
+/// How long a container on the same host may take to accept a connection.
+const NEAR: Duration = Duration::from_secs(2);
+
+#[async_trait]
+impl Dial for DockerProvider {
+    async fn dial(&self, cx: &Context, machine: &MachineRef, port: u16) -> Result<DialStream> {
+        let doing = format!("connecting to port {port} of machine {machine}");
+        let seen = self.inspect(cx, machine).await?.ok_or_else(|| ProviderError::Absent {
+            doing: doing.clone(),
+            what: format!("machine {machine}"),
+        })?;
+        // On Linux the container's own address first: a published port accepts connections even while nothing listens
+        // behind it. Elsewhere the engine lives in a VM and only published ports lead there.
+        let direct = (cfg!(target_os = "linux") && self.address.is_local())
+            .then(|| seen.addresses.first().map(|(_, ip)| SocketAddr::from((*ip, port))))
+            .flatten();
+        let published = seen.ports.iter().find(|published| published.guest == port).map(|published| {
+            let bind = if published.bind.is_unspecified() { std::net::Ipv4Addr::LOCALHOST.into() } else { published.bind };
+            SocketAddr::new(bind, published.host)
+        });
+        let Some(address) = direct.or(published) else {
+            return Err(ProviderError::failed(&doing, "the machine has no address that this host reaches")
+                .hinted(format!("publish it: `port {port} host=\"auto\"`")));
+        };
+        let connect = async { TcpStream::connect(address).await.map_err(|error| ProviderError::failed(&doing, error)) };
+        let stream = cx.within(NEAR).run(&doing, connect).await?;
+        Ok(Box::new(stream))
+    }
+}

@@ -1,0 +1,25 @@
+//! Machines as containers of a Docker engine, through its API alone: no docker program is run.
+//!
+//! Labels on containers, networks, volumes and images are the truth; see [`labels`]. Works with Engine 20.10 (API 1.41)
+//! and later.
+
+mod address;
+mod build;
+mod context;
+mod create;
+mod daemon;
+mod dial;
+mod error;
+mod exec;
+mod images;
+pub mod labels;
+mod logs;
+mod networks;
+mod observe;
+mod provider;
+mod watch;
+
+pub use address::{AddressError, EngineAddress, Tls, Transport};
+pub use context::{ContextError, docker_context};
+pub use daemon::{PrivateEngine, other_dockerd};
+pub use provider::DockerProvider;

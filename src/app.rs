@@ -1,0 +1,216 @@
+//! What commands share: the loaded file, the engine, the lock, the user's wish to stop.
+
+use crate::{
+    cli::{Execution, Global},
+    engine_choice::{self, Start},
+    failure::{ExitCode, Failure},
+    makes::HostMakes,
+    render::{self, Ui},
+    settings::Settings,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use rig_boxes::{BoxHost, BoxPlans, PlanBoxes};
+use rig_config::{Loaded, Overrides};
+use rig_engine::{BoxChoice, BoxTable, EngineError, Executor, Interrupt, Report, Selection, Session};
+use rig_model::{BoxName, BoxSource, Event, HostTrust, Observed, Plan, Workspace};
+use rig_provider_api::{Context, Provider};
+use rig_state::{Layout, LockOwner, Patience, Scale, WorkspaceLock};
+use std::{sync::Arc, time::Duration};
+
+/// The name of the file that is looked for.
+const FILE: &str = "workspace.kdl";
+
+/// How long a command waits for another one on the same workspace: as long as boxes may take to build.
+const LOCK: Duration = Duration::from_secs(3600);
+
+/// One run of the program.
+pub(crate) struct App {
+    pub(crate) global: Global,
+    pub(crate) settings: Settings,
+    pub(crate) ui: Ui,
+    pub(crate) interrupt: Interrupt,
+}
+
+/// How boxes come to be on this host.
+pub(crate) struct HostBoxes {
+    pub(crate) plans: BoxPlans,
+    pub(crate) host: BoxHost,
+}
+
+impl HostBoxes {
+    /// For plans that make none.
+    pub(crate) fn none() -> Self {
+        Self { plans: BoxPlans::default(), host: BoxHost::new("", None) }
+    }
+}
+
+/// The workspace file and what belongs to it on disk.
+pub(crate) struct Opened {
+    pub(crate) loaded: Loaded,
+    pub(crate) layout: Layout,
+    pub(crate) scale: Scale,
+}
+
+impl App {
+    /// A context for calls of this command.
+    pub(crate) fn context(&self, limit: Duration) -> Context {
+        Context::new(self.interrupt.stop.clone(), limit, Arc::new(rig_provider_api::NoProgress))
+    }
+
+    /// The file that `-w` names, or the nearest one from here upwards.
+    pub(crate) fn file(&self) -> Result<Utf8PathBuf, Failure> {
+        if let Some(path) = &self.global.workspace {
+            let path = self.settings.folder.join(path);
+            return Ok(if path.is_dir() { path.join(FILE) } else { path });
+        }
+        self.settings.folder.ancestors().map(|folder| folder.join(FILE)).find(|path| path.is_file()).ok_or_else(|| Failure::Usage {
+            message: format!("there is no {FILE} in {} or above", self.settings.folder),
+            hint: Some("`rig init` writes one; `-w PATH` names another".to_owned()),
+        })
+    }
+
+    /// Reads the file, with `--var` and the counts that `rig scale` set.
+    pub(crate) fn open(&self) -> Result<Opened, Failure> {
+        let file = self.file()?;
+        let folder = file.parent().map_or_else(|| Utf8PathBuf::from("."), Utf8Path::to_owned);
+        let layout = Layout::new(&folder);
+        let scale = Scale::load(&layout)?;
+        let loaded = self.load(&file, &scale)?;
+        Ok(Opened { loaded, layout, scale })
+    }
+
+    /// Reads the file with the given counts.
+    pub(crate) fn load(&self, file: &Utf8Path, scale: &Scale) -> Result<Loaded, Failure> {
+        let counts = scale.iter().map(|(topology, group, count)| ((topology.clone(), group.clone()), count)).collect();
+        let overrides = Overrides { variables: self.global.variables.clone(), counts };
+        Ok(rig_config::load(file, &overrides)?)
+    }
+
+    /// What the host gives to boxes and machines of a workspace.
+    pub(crate) fn trust(&self, workspace: &Workspace) -> HostTrust {
+        if self.global.no_host_trust || !workspace.host_trust { HostTrust::default() } else { self.settings.trust.clone() }
+    }
+
+    /// Connects to the engine.
+    pub(crate) async fn connect(&self, workspace: Option<&Workspace>, start: Start) -> Result<Arc<dyn Provider>, Failure> {
+        let wanted = self.global.engine.as_deref().or(workspace.and_then(|workspace| workspace.engine.as_deref()));
+        let provider = engine_choice::connect(self, wanted, start).await?;
+        Ok(Arc::new(provider))
+    }
+
+    /// The workspace on its engine.
+    pub(crate) async fn session(&self, opened: &Opened, start: Start) -> Result<Session, Failure> {
+        let workspace = opened.loaded.workspace.clone();
+        let provider = self.connect(Some(&workspace), start).await?;
+        let proxies = self.trust(&workspace).proxies;
+        Ok(Session { workspace, folder: opened.loaded.folder.clone(), provider, proxies })
+    }
+
+    /// Takes the workspace's lock; says who has it and waits when it is held.
+    pub(crate) async fn lock(&self, layout: &Layout, command: &str) -> Result<WorkspaceLock, Failure> {
+        layout.prepare()?;
+        let owner = LockOwner { pid: std::process::id(), command: command.to_owned(), since: jiff::Timestamp::now() };
+        let deadline = tokio::time::Instant::now() + LOCK;
+        let patience = Patience { cancel: self.interrupt.stop.clone(), deadline };
+        let sink = self.ui.sink();
+        let lock = WorkspaceLock::acquire(layout, &owner, &patience, |holder| {
+            let who = holder.map_or_else(|| "another rig".to_owned(), ToString::to_string);
+            sink.emit(Event::Note { text: format!("{who} works on this workspace; waiting for its end") });
+        });
+        lock.await.map_err(|error| if error.is_cancelled() { Failure::Said(ExitCode::Interrupted) } else { error.into() })
+    }
+
+    /// The boxes that are needed, with their hashes, next to what the engine has.
+    pub(crate) fn box_plans(
+        &self,
+        session: &Session,
+        platform: &str,
+        observed: &Observed,
+        names: &[BoxName],
+    ) -> Result<HostBoxes, EngineError> {
+        let host = BoxHost::new(platform, rig_boxes::find_mmdebstrap(&self.settings.path));
+        let request = PlanBoxes {
+            workspace: &session.workspace,
+            folder: &session.folder,
+            trust: &self.trust(&session.workspace),
+            host: &host,
+            existing: &observed.boxes,
+        };
+        let plans = BoxPlans::compute(request, names)?;
+        Ok(HostBoxes { plans, host })
+    }
+
+    /// The same as a table for plans.
+    pub(crate) fn box_table(&self, session: &Session, boxes: &HostBoxes) -> Result<BoxTable, EngineError> {
+        let images = session.provider.images().ok_or_else(|| EngineError::Capability {
+            provider: session.provider.id().to_string(),
+            capability: "images",
+            wanted_for: "making machines of boxes".to_owned(),
+        })?;
+        Ok(boxes
+            .plans
+            .iter()
+            .map(|(name, plan)| {
+                let artifacts = match &plan.source {
+                    BoxSource::Build(build) => build.artifacts.clone(),
+                    BoxSource::Bootstrap(_) | BoxSource::Image(_) => Vec::new(),
+                };
+                let choice = BoxChoice {
+                    digest: plan.digest.clone(),
+                    image: images.reference(name, &plan.digest),
+                    parent: plan.parent.clone(),
+                    artifacts,
+                    present: plan.existing.is_some(),
+                    no_cache: false,
+                };
+                (name.clone(), choice)
+            })
+            .collect())
+    }
+
+    /// Carries a plan out, or only shows it.
+    pub(crate) async fn execute(&self, session: &Session, boxes: HostBoxes, plan: &Plan, execution: &Execution) -> Result<Report, Failure> {
+        let makes = HostMakes::new(self, session, boxes);
+        let executor = Executor {
+            provider: session.provider.clone(),
+            makes: Arc::new(makes),
+            sink: self.ui.sink(),
+            jobs: if execution.no_parallel { 1 } else { usize::from(execution.jobs) },
+            interrupt: self.interrupt.clone(),
+        };
+        for note in &plan.notes {
+            self.ui.warn(match &note.hint {
+                Some(hint) => format!("{}; {hint}", note.text),
+                None => note.text.clone(),
+            });
+        }
+        Ok(executor.execute(plan).await)
+    }
+
+    /// Turns a report into the command's end: what failed, what is left, the exit code.
+    pub(crate) fn conclude(&self, report: &Report) -> Result<(), Failure> {
+        render::operation_failures(&self.ui, &report.failed);
+        if report.interrupted {
+            if !report.left.is_empty() {
+                self.ui.say(format!("left undone: {}", report.left.join(", ")));
+                self.ui.say("the same command goes on from what is there");
+            }
+            return Err(Failure::Said(ExitCode::Interrupted));
+        }
+        if report.failed.is_empty() { Ok(()) } else { Err(Failure::Said(ExitCode::Failed)) }
+    }
+}
+
+/// The selection, widened to what the selected machines wait for.
+pub(crate) fn with_dependencies(workspace: &Workspace, selection: Selection) -> Selection {
+    let Selection::Machines(mut machines) = selection else { return selection };
+    let mut open: Vec<_> = machines.iter().cloned().collect();
+    while let Some(id) = open.pop() {
+        for dependency in workspace.machine(&id).into_iter().flat_map(|spec| &spec.after) {
+            if machines.insert(dependency.machine.clone()) {
+                open.push(dependency.machine.clone());
+            }
+        }
+    }
+    Selection::Machines(machines)
+}

@@ -1,0 +1,286 @@
+//! The command line: arguments and their help.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Brings machines and topologies of one KDL file up, mutable and immutable side by side.
+#[derive(Debug, Parser)]
+#[command(name = "rig", version, max_term_width = 100, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Arguments of every command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// The workspace file, or the folder that holds it [default: workspace.kdl here or in a folder above]
+    #[arg(short, long, global = true, value_name = "PATH", env = "RIG_WORKSPACE")]
+    pub(crate) workspace: Option<Utf8PathBuf>,
+    /// Sets a variable of the file
+    #[arg(long = "var", global = true, value_name = "NAME=VALUE", value_parser = assignment)]
+    pub(crate) variables: Vec<(String, String)>,
+    /// The engine to use (unix://…, npipe://…, tcp://…) [default: the first of the file, DOCKER_HOST, docker context, default socket, own]
+    #[arg(long, global = true, value_name = "ADDRESS", env = "RIG_ENGINE")]
+    pub(crate) engine: Option<String>,
+    /// Writes results as JSON, and events as JSON lines
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Says only what went wrong
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Says more
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+    /// Keeps the host's certificates and proxies out of boxes and machines
+    #[arg(long, global = true)]
+    pub(crate) no_host_trust: bool,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not NAME=VALUE"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Writes a workspace file to start from
+    Init(Init),
+    /// Checks the workspace file
+    Validate,
+    /// Shows what `up` would do
+    Plan(Plan),
+    /// Brings machines up
+    Up(Up),
+    /// Lists machines
+    #[command(alias = "ps")]
+    Status(Targets),
+    /// Runs the file's checks
+    Check(Check),
+    /// Runs a command inside a machine
+    Exec(Exec),
+    /// Shows the output of machines
+    Logs(Logs),
+    /// Shows published ports
+    Port(Targets),
+    /// Changes how many machines a group has
+    Scale(Scale),
+    /// Stops and starts machines, with what changed in the file
+    Reload(Act),
+    /// Stops machines
+    #[command(alias = "stop")]
+    Halt(Act),
+    /// Removes machines
+    #[command(alias = "down")]
+    Destroy(Destroy),
+    /// Lists and builds boxes
+    #[command(subcommand)]
+    Box(Boxes),
+    /// The engine that containers run in
+    #[command(subcommand)]
+    Engine(Engine),
+    /// Checks everything that `up` needs
+    Doctor(Doctor),
+    /// Writes a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Targets {
+    /// Machines, groups, topologies or /regular expressions/ [default: all]
+    #[arg(value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// What to start from
+    #[arg(long, default_value = "spark")]
+    pub(crate) template: Template,
+    /// The workspace's name [default: the folder's]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Overwrites files that are there
+    #[arg(short, long)]
+    pub(crate) force: bool,
+}
+
+/// A starter file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Template {
+    /// A Spark cluster with its boxes and jobs
+    Spark,
+    /// One machine, with comments on what else there is
+    Empty,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) targets: Targets,
+    /// Plans the removal of machines that the file does not declare
+    #[arg(long)]
+    pub(crate) remove_orphans: bool,
+    /// Exits with 4 when changes are pending
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+}
+
+/// How a plan is carried out.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Execution {
+    /// One operation after the other
+    #[arg(long, conflicts_with = "jobs")]
+    pub(crate) no_parallel: bool,
+    /// How many operations at the same time
+    #[arg(short, long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: u16,
+    /// Shows the plan and does nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Act {
+    #[command(flatten)]
+    pub(crate) targets: Targets,
+    #[command(flatten)]
+    pub(crate) execution: Execution,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) act: Act,
+    /// Removes machines that the file does not declare
+    #[arg(long)]
+    pub(crate) remove_orphans: bool,
+    /// Prints how long each phase took
+    #[arg(long)]
+    pub(crate) timings: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Checks to run [default: all]
+    #[arg(value_name = "CHECK")]
+    pub(crate) checks: Vec<String>,
+    /// Only those of this topology
+    #[arg(long)]
+    pub(crate) topology: Option<String>,
+    /// Writes the results as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<Utf8PathBuf>,
+    /// Shows the output of checks that hold as well
+    #[arg(long)]
+    pub(crate) show_output: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Exec {
+    /// The machine
+    pub(crate) machine: String,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<String>,
+    /// Runs as this user
+    #[arg(short, long)]
+    pub(crate) user: Option<String>,
+    /// Sets a variable of the command's environment
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = assignment)]
+    pub(crate) env: Vec<(String, String)>,
+    /// Gives the command up after this time ("30s", "5m")
+    #[arg(long, value_name = "TIME")]
+    pub(crate) timeout: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    #[command(flatten)]
+    pub(crate) targets: Targets,
+    /// Goes on with what is written from now on
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Only the last lines of each machine
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) tail: Option<u32>,
+    /// Begins each line with its time
+    #[arg(short, long)]
+    pub(crate) timestamps: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Scale {
+    /// Groups with their new counts (spark-worker=4)
+    #[arg(required = true, value_name = "GROUP=COUNT", value_parser = assignment)]
+    pub(crate) counts: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) execution: Execution,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Destroy {
+    #[command(flatten)]
+    pub(crate) act: Act,
+    /// Does not ask
+    #[arg(short, long)]
+    pub(crate) force: bool,
+    /// Removes volumes with their data as well
+    #[arg(long)]
+    pub(crate) volumes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Boxes {
+    /// Lists the file's boxes, with size and parent
+    List,
+    /// Makes boxes without starting anything
+    Build {
+        /// Boxes to make, with those they are built from [default: all]
+        #[arg(value_name = "BOX")]
+        boxes: Vec<String>,
+        /// Builds anew, without cached layers
+        #[arg(long)]
+        no_cache: bool,
+        #[command(flatten)]
+        execution: Execution,
+    },
+    /// Removes boxes that no file names any more, and old versions
+    Prune,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Engine {
+    /// Starts rig's own engine (Linux, root)
+    Start,
+    /// Stops rig's own engine
+    Stop,
+    /// Says which engine is used and what it has
+    Status,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Mends what it can: installs packages on Debian and Ubuntu, starts the engine
+    #[arg(long)]
+    pub(crate) fix: bool,
+}

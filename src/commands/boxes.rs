@@ -1,0 +1,167 @@
+//! `rig box`
+
+use super::up;
+use crate::{
+    app::App,
+    cli::Boxes,
+    engine_choice::Start,
+    failure::Failure,
+    render,
+};
+use rig_engine::{EngineError, Session, reconcile};
+use rig_model::{BoxName, Name, ObservedBox};
+use rig_provider_api::{Context, Images, ObserveScope};
+use serde::Serialize;
+use std::time::Duration;
+
+#[derive(Serialize)]
+struct Document {
+    boxes: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    parent: Option<String>,
+    /// `built`, `changed` (an older version is there) or `missing`.
+    state: &'static str,
+    digest: Option<String>,
+    image: Option<String>,
+    /// All layers, uncompressed.
+    size_bytes: Option<u64>,
+    created: Option<String>,
+}
+
+/// Lists, builds and removes boxes.
+pub(crate) async fn run(app: &App, command: Boxes) -> Result<(), Failure> {
+    match command {
+        Boxes::List => list(app).await,
+        Boxes::Build { boxes, no_cache, execution } => {
+            let opened = app.open()?;
+            let _lock = if execution.dry_run { None } else { Some(app.lock(&opened.layout, "rig box build").await?) };
+            let session = app.session(&opened, if execution.dry_run { Start::Never } else { Start::IfNeeded }).await?;
+            let names = wanted(&session, &boxes)?;
+            let cx = app.context(Duration::from_secs(60));
+            let scope = ObserveScope { boxes: true, ..ObserveScope::MACHINES };
+            let (observed, engine) = tokio::join!(session.observe(&cx, scope), session.provider.probe(&cx));
+            let plans = app.box_plans(&session, &engine?.platform, &observed?, &names)?;
+            let mut table = app.box_table(&session, &plans)?;
+            let make = plans.plans.to_make(&names, no_cache);
+            for (name, choice) in &mut table {
+                choice.present = !make.contains(&name);
+                choice.no_cache = no_cache;
+            }
+            let plan = reconcile::build_boxes(&session.workspace, &table);
+            if execution.dry_run {
+                render::print_plan(&app.ui, &plan);
+                return Ok(());
+            }
+            let report = app.execute(&session, plans, &plan, &execution).await?;
+            up::finish(app, &report)
+        }
+        Boxes::Prune => prune(app).await,
+    }
+}
+
+async fn list(app: &App) -> Result<(), Failure> {
+    let opened = app.open()?;
+    let session = app.session(&opened, Start::Never).await?;
+    let cx = app.context(Duration::from_secs(60));
+    let scope = ObserveScope { boxes: true, ..ObserveScope::MACHINES };
+    let (observed, engine) = tokio::join!(session.observe(&cx, scope), session.provider.probe(&cx));
+    let (observed, engine) = (observed?, engine?);
+    let names: Vec<BoxName> = session.workspace.boxes.keys().cloned().collect();
+    let plans = app.box_plans(&session, &engine.platform, &observed, &names)?;
+    let rows: Vec<Row> = plans
+        .plans
+        .iter()
+        .map(|(name, plan)| {
+            let current = observed.boxes.iter().find(|seen| seen.name == *name && seen.digest == plan.digest);
+            let older = observed.boxes.iter().filter(|seen| seen.name == *name).max_by_key(|seen| seen.created);
+            let shown = current.or(older);
+            Row {
+                name: name.to_string(),
+                parent: plan.parent.as_ref().map(ToString::to_string),
+                state: match (current, older) {
+                    (Some(_), _) => "built",
+                    (None, Some(_)) => "changed",
+                    (None, None) => "missing",
+                },
+                digest: shown.map(|seen| seen.digest.to_string()),
+                image: shown.map(|seen| seen.image.clone()),
+                size_bytes: shown.map(|seen| seen.size.0),
+                created: shown.and_then(|seen| seen.created).map(|time| time.strftime("%Y-%m-%d %H:%M UTC").to_string()),
+            }
+        })
+        .collect();
+    if app.ui.is_json() {
+        app.ui.document("rig.boxes/1", &Document { boxes: rows });
+        return Ok(());
+    }
+    let dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let cells = rows
+        .iter()
+        .map(|row| {
+            let size = row.size_bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{:.0} MB", bytes as f64 / 1e6));
+            vec![row.name.clone(), dash(&row.parent), row.state.to_owned(), size, dash(&row.created), dash(&row.image)]
+        })
+        .collect();
+    app.ui.result(render::table(&["BOX", "PARENT", "STATE", "SIZE", "BUILT", "IMAGE"], cells));
+    Ok(())
+}
+
+/// Removes boxes of this file's names that are not what the file describes now.
+async fn prune(app: &App) -> Result<(), Failure> {
+    let opened = app.open()?;
+    let _lock = app.lock(&opened.layout, "rig box prune").await?;
+    let session = app.session(&opened, Start::Never).await?;
+    let cx = app.context(Duration::from_secs(600));
+    let scope = ObserveScope { boxes: true, ..ObserveScope::MACHINES };
+    let (observed, engine) = tokio::join!(session.observe(&cx, scope), session.provider.probe(&cx));
+    let (observed, engine) = (observed?, engine?);
+    let names: Vec<BoxName> = session.workspace.boxes.keys().cloned().collect();
+    let plans = app.box_plans(&session, &engine.platform, &observed, &names)?;
+    let in_use = |seen: &ObservedBox| observed.machines.iter().any(|machine| machine.image == seen.image);
+    let old: Vec<&ObservedBox> = observed
+        .boxes
+        .iter()
+        .filter(|seen| plans.plans.get(&seen.name).is_some_and(|plan| plan.digest != seen.digest) && !in_use(seen))
+        .collect();
+    let images = images(&session)?;
+    for seen in &old {
+        remove(&cx, images, seen).await?;
+        app.ui.result(format!("removed {} ({:.0} MB)", seen.image, seen.size.0 as f64 / 1e6));
+    }
+    if old.is_empty() {
+        app.ui.say("nothing to remove: every box that is there is used or current");
+    }
+    Ok(())
+}
+
+async fn remove(cx: &Context, images: &dyn Images, seen: &ObservedBox) -> Result<(), EngineError> {
+    Ok(images.remove(cx, &seen.image).await?)
+}
+
+fn images(session: &Session) -> Result<&dyn Images, EngineError> {
+    session.provider.images().ok_or_else(|| EngineError::Capability {
+        provider: session.provider.id().to_string(),
+        capability: "images",
+        wanted_for: "boxes".to_owned(),
+    })
+}
+
+/// The boxes that the command line names, or all.
+fn wanted(session: &Session, names: &[String]) -> Result<Vec<BoxName>, Failure> {
+    if names.is_empty() {
+        return Ok(session.workspace.boxes.keys().cloned().collect());
+    }
+    names
+        .iter()
+        .map(|text| {
+            Name::new(text).ok().filter(|name| session.workspace.boxes.contains_key(name)).ok_or_else(|| {
+                let known: Vec<String> = session.workspace.boxes.keys().map(ToString::to_string).collect();
+                Failure::Usage { message: format!("there is no box {text:?}"), hint: Some(format!("there are: {}", known.join(", "))) }
+            })
+        })
+        .collect()
+}

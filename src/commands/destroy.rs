@@ -1,0 +1,53 @@
+//! `rig destroy`
+
+use super::up;
+use crate::{app::{App, HostBoxes}, cli::Destroy, engine_choice::Start, failure::Failure, render};
+use rig_engine::{DestroyOptions, Selection, reconcile};
+use rig_model::Action;
+use rig_provider_api::ObserveScope;
+use rig_state::Scale;
+use std::{io::IsTerminal, time::Duration};
+
+/// Removes machines, with their networks, and with their volumes when asked.
+pub(crate) async fn run(app: &App, arguments: &Destroy) -> Result<(), Failure> {
+    let opened = app.open()?;
+    let execution = &arguments.act.execution;
+    let _lock = if execution.dry_run { None } else { Some(app.lock(&opened.layout, "rig destroy").await?) };
+    let session = app.session(&opened, Start::Never).await?;
+    let scope = ObserveScope { networks: true, volumes: arguments.volumes, ..ObserveScope::MACHINES };
+    let observed = session.observe(&app.context(Duration::from_secs(60)), scope).await?;
+    let selection = Selection::resolve(&arguments.act.targets.targets, &session.workspace, &observed)?;
+    let plan = reconcile::destroy(&session.workspace, &observed, &selection, DestroyOptions { volumes: arguments.volumes });
+    if execution.dry_run {
+        render::print_plan(&app.ui, &plan);
+        return Ok(());
+    }
+    if !arguments.force && !plan.operations.is_empty() {
+        confirm(app, &plan)?;
+    }
+    let report = app.execute(&session, HostBoxes::none(), &plan, execution).await?;
+    // Without machines nothing is scaled: the next `up` begins with the file's counts.
+    if selection.is_all() && report.is_success() {
+        Scale::clear(&opened.layout)?;
+    }
+    up::finish(app, &report)
+}
+
+fn confirm(app: &App, plan: &rig_model::Plan) -> Result<(), Failure> {
+    if app.ui.is_json() || !std::io::stdin().is_terminal() {
+        return Err(Failure::Usage {
+            message: "destroying machines has to be confirmed, and there is no terminal to ask on".to_owned(),
+            hint: Some("`rig destroy -f` does not ask".to_owned()),
+        });
+    }
+    let count = |wanted: fn(&Action) -> bool| plan.operations.iter().filter(|operation| wanted(&operation.action)).count();
+    let machines = count(|action| matches!(action, Action::DestroyMachine { .. }));
+    let volumes = count(|action| matches!(action, Action::RemoveVolume { .. }));
+    let data = if volumes > 0 { format!(" and {volumes} volumes with their data") } else { String::new() };
+    let yes = dialoguer::Confirm::new()
+        .with_prompt(format!("Remove {machines} machines{data}?"))
+        .default(false)
+        .interact_opt()
+        .map_err(|error| Failure::host(format!("asking for confirmation: {error}")))?;
+    if yes == Some(true) { Ok(()) } else { Err(Failure::usage("nothing was removed")) }
+}

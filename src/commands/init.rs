@@ -1,0 +1,110 @@
+//! `rig init`
+
+use crate::{
+    app::App,
+    cli::{Init, Template},
+    failure::Failure,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use include_dir::{Dir, include_dir};
+use rig_model::Name;
+use rig_state::{Access, write_atomically};
+
+/// The files of this very project: what `rig init` writes is what its own tests run.
+const SPARK: &str = include_str!("../../workspace.kdl");
+const EMPTY: &str = include_str!("../templates/empty.kdl");
+static BOXES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/boxes");
+static JOBS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/jobs");
+
+/// Writes a workspace file, and the folders that it names.
+pub(crate) fn run(app: &App, arguments: &Init) -> Result<(), Failure> {
+    let folder = match &app.global.workspace {
+        Some(path) => app.settings.folder.join(path),
+        None => app.settings.folder.clone(),
+    };
+    let name = match &arguments.name {
+        Some(name) => Name::new(name.as_str()).map_err(|error| Failure::usage(format!("--name {name:?}: {error}")))?,
+        None => name_of(&folder),
+    };
+    let mut files: Vec<(Utf8PathBuf, Vec<u8>)> = Vec::new();
+    let text = match arguments.template {
+        Template::Spark => {
+            collect(&BOXES, Utf8Path::new("boxes"), &mut files);
+            collect(&JOBS, Utf8Path::new("jobs"), &mut files);
+            SPARK.replacen("workspace \"spark-cassandra\"", &format!("workspace \"{name}\""), 1)
+        }
+        Template::Empty => EMPTY.replacen("workspace \"empty\"", &format!("workspace \"{name}\""), 1),
+    };
+    files.push((Utf8PathBuf::from("workspace.kdl"), text.into_bytes()));
+    let there: Vec<String> =
+        files.iter().map(|(path, _)| path).filter(|path| folder.join(path).exists()).map(ToString::to_string).collect();
+    if !there.is_empty() && !arguments.force {
+        return Err(Failure::Usage {
+            message: format!("{folder} has these files already: {}", there.join(", ")),
+            hint: Some("`--force` overwrites them; `-w FOLDER` writes elsewhere".to_owned()),
+        });
+    }
+    for (path, content) in &files {
+        let path = folder.join(path);
+        if let Some(parent) = path.parent() {
+            fs_err::create_dir_all(parent).map_err(|error| Failure::host(error.to_string()))?;
+        }
+        write_atomically(&path, content, Access::Default)?;
+        #[cfg(unix)]
+        if content.starts_with(b"#!") {
+            use std::os::unix::fs::PermissionsExt;
+            fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).map_err(|error| Failure::host(error.to_string()))?;
+        }
+    }
+    app.ui.result(format!("wrote {} files to {folder}", files.len()));
+    app.ui.say("next: `rig doctor` checks this host, `rig plan` shows what would be done, `rig up` does it");
+    Ok(())
+}
+
+fn collect(dir: &Dir<'_>, below: &Utf8Path, files: &mut Vec<(Utf8PathBuf, Vec<u8>)>) {
+    for file in dir.files() {
+        // The names are this project's own, and ASCII.
+        if let Some(path) = Utf8Path::from_path(file.path()) {
+            files.push((below.join(path), file.contents().to_vec()));
+        }
+    }
+    for dir in dir.dirs() {
+        collect(dir, below, files);
+    }
+}
+
+/// The folder's name as far as it makes a name.
+fn name_of(folder: &Utf8Path) -> Name {
+    let text: String = folder
+        .file_name()
+        .unwrap_or_default()
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    let text = text.trim_matches('-').trim_start_matches(|c: char| !c.is_ascii_lowercase());
+    Name::new(text.chars().take(40).collect::<String>().trim_end_matches('-')).unwrap_or_else(|_| fallback())
+}
+
+#[expect(clippy::expect_used, reason = "a constant that a test covers")]
+fn fallback() -> Name {
+    Name::new("workspace").expect("workspace is a name")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_become_names() {
+        assert_eq!(name_of(Utf8Path::new("/x/My Cluster 2")).as_str(), "my-cluster-2");
+        assert_eq!(name_of(Utf8Path::new("/x/2024-spark")).as_str(), "spark");
+        assert_eq!(name_of(Utf8Path::new("/")).as_str(), "workspace");
+    }
+
+    #[test]
+    fn templates_can_be_renamed() {
+        assert!(SPARK.contains("workspace \"spark-cassandra\""));
+        assert!(EMPTY.contains("workspace \"empty\""));
+    }
+}

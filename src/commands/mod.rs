@@ -1,0 +1,46 @@
+//! One file per command.
+
+mod boxes;
+mod check;
+mod destroy;
+mod doctor;
+mod engine;
+mod exec;
+mod halt;
+mod init;
+mod logs;
+mod plan;
+mod port;
+mod scale;
+mod status;
+mod up;
+mod validate;
+
+use crate::{app::App, cli::Command, failure::Failure};
+
+/// Runs the command.
+pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Init(arguments) => init::run(app, &arguments),
+        Command::Validate => validate::run(app),
+        Command::Plan(arguments) => plan::run(app, &arguments).await,
+        Command::Up(arguments) => up::run(app, &arguments).await,
+        Command::Status(arguments) => status::run(app, &arguments).await,
+        Command::Check(arguments) => check::run(app, &arguments).await,
+        Command::Exec(arguments) => exec::run(app, arguments).await,
+        Command::Logs(arguments) => logs::run(app, &arguments).await,
+        Command::Port(arguments) => port::run(app, &arguments).await,
+        Command::Scale(arguments) => scale::run(app, &arguments).await,
+        Command::Reload(arguments) => up::reload(app, &arguments).await,
+        Command::Halt(arguments) => halt::run(app, &arguments).await,
+        Command::Destroy(arguments) => destroy::run(app, &arguments).await,
+        Command::Box(arguments) => boxes::run(app, arguments).await,
+        Command::Engine(arguments) => engine::run(app, &arguments).await,
+        Command::Doctor(arguments) => doctor::run(app, &arguments).await,
+        Command::Completions { shell } => {
+            let mut command = <crate::cli::Cli as clap::CommandFactory>::command();
+            clap_complete::generate(shell, &mut command, "rig", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! `rig up` and `rig reload`
+
+use crate::{
+    app::{App, HostBoxes, Opened, with_dependencies},
+    cli::{Act, Execution, Up},
+    engine_choice::Start,
+    failure::Failure,
+    render,
+};
+use rig_engine::{Report, Selection, Session, UpOptions};
+use rig_model::{Plan, seconds};
+use rig_provider_api::ObserveScope;
+use serde::Serialize;
+use std::{collections::BTreeMap, time::Duration};
+
+/// A plan with what is needed to carry it out.
+pub(crate) struct Prepared {
+    pub(crate) plan: Plan,
+    pub(crate) boxes: HostBoxes,
+}
+
+/// Brings machines up.
+pub(crate) async fn run(app: &App, arguments: &Up) -> Result<(), Failure> {
+    let options = UpOptions { remove_orphans: arguments.remove_orphans, ..UpOptions::default() };
+    let opened = app.open()?;
+    let report = bring_up(app, &opened, &arguments.act.targets.targets, options, &arguments.act.execution, "rig up").await?;
+    if let Some(report) = report {
+        if arguments.timings {
+            timings(app, &report);
+        }
+        finish(app, &report)?;
+    }
+    Ok(())
+}
+
+/// Stops and starts machines, with what changed.
+pub(crate) async fn reload(app: &App, arguments: &Act) -> Result<(), Failure> {
+    let options = UpOptions { restart: true, existing_only: true, ..UpOptions::default() };
+    let opened = app.open()?;
+    match bring_up(app, &opened, &arguments.targets.targets, options, &arguments.execution, "rig reload").await? {
+        Some(report) => finish(app, &report),
+        None => Ok(()),
+    }
+}
+
+/// Plans and executes; nothing when it was a dry run.
+pub(crate) async fn bring_up(
+    app: &App,
+    opened: &Opened,
+    targets: &[String],
+    options: UpOptions,
+    execution: &Execution,
+    command: &str,
+) -> Result<Option<Report>, Failure> {
+    let _lock = if execution.dry_run { None } else { Some(app.lock(&opened.layout, command).await?) };
+    let session = app.session(opened, if execution.dry_run { Start::Never } else { Start::IfNeeded }).await?;
+    let prepared = prepare(app, &session, targets, options).await?;
+    if execution.dry_run {
+        render::print_plan(&app.ui, &prepared.plan);
+        return Ok(None);
+    }
+    Ok(Some(app.execute(&session, prepared.boxes, &prepared.plan, execution).await?))
+}
+
+/// Observes and makes the plan.
+pub(crate) async fn prepare(app: &App, session: &Session, targets: &[String], options: UpOptions) -> Result<Prepared, Failure> {
+    let cx = app.context(Duration::from_secs(60));
+    // Targets may name machines that only the engine knows.
+    let selection = if targets.is_empty() {
+        Selection::All
+    } else {
+        let seen = session.observe(&cx, ObserveScope::MACHINES).await?;
+        let selection = Selection::resolve(targets, &session.workspace, &seen)?;
+        if options.existing_only { selection } else { with_dependencies(&session.workspace, selection) }
+    };
+    session.validate(&selection)?;
+    let names = session.boxes_for(&selection);
+    let mut plans = None;
+    let (observed, table, engine) = session
+        .observe_for_up(&cx, &selection, |observed, engine| {
+            let computed = app.box_plans(session, &engine.platform, observed, &names)?;
+            let table = app.box_table(session, &computed)?;
+            plans = Some(computed);
+            Ok(table)
+        })
+        .await?;
+    let plan = session.plan_up(&observed, &table, &engine, &selection, options)?;
+    let boxes = plans.ok_or_else(|| Failure::host("boxes were not planned"))?;
+    Ok(Prepared { plan, boxes })
+}
+
+/// What a run did, as JSON.
+#[derive(Serialize)]
+struct Result_<'a> {
+    done: usize,
+    failed: Vec<FailedOperation>,
+    left: &'a [String],
+    seconds: f64,
+    phases: BTreeMap<String, f64>,
+    topologies: BTreeMap<String, BTreeMap<String, f64>>,
+}
+
+#[derive(Serialize)]
+struct FailedOperation {
+    title: String,
+    machine: Option<String>,
+    error: String,
+    hint: Option<String>,
+    log: Vec<String>,
+}
+
+/// Prints the end of a run.
+pub(crate) fn finish(app: &App, report: &Report) -> Result<(), Failure> {
+    if app.ui.is_json() {
+        app.ui.last_line(
+            "rig.run/1",
+            &Result_ {
+                done: report.done,
+                failed: report
+                    .failed
+                    .iter()
+                    .map(|failure| FailedOperation {
+                        title: failure.title.clone(),
+                        machine: failure.machine.as_ref().map(ToString::to_string),
+                        error: failure.error.to_string(),
+                        hint: failure.error.hint(),
+                        log: failure.error.tail().to_vec(),
+                    })
+                    .collect(),
+                left: &report.left,
+                seconds: seconds(report.elapsed),
+                phases: phase_seconds(&report.phases),
+                topologies: report.topologies.iter().map(|(name, phases)| (name.to_string(), phase_seconds(phases))).collect(),
+            },
+        );
+    } else if report.done == 0 && report.failed.is_empty() && !report.interrupted {
+        app.ui.say("nothing to do: everything is as the file says");
+    }
+    app.conclude(report)
+}
+
+fn phase_seconds(phases: &BTreeMap<rig_model::Phase, Duration>) -> BTreeMap<String, f64> {
+    phases.iter().map(|(phase, time)| (phase.to_string(), seconds(*time))).collect()
+}
+
+/// How long each phase took, over everything and per topology. Phases overlap: their sum is more than the whole.
+fn timings(app: &App, report: &Report) {
+    if app.ui.is_json() {
+        return;
+    }
+    let mut rows = vec![row("everything", &report.phases)];
+    rows.extend(report.topologies.iter().map(|(name, phases)| row(name.as_str(), phases)));
+    let head = ["", "fetch", "build", "create", "boot", "converge"];
+    app.ui.result(render::table(&head, rows));
+    app.ui.result(format!("all in all {:.1} s; phases of different machines overlap", report.elapsed.as_secs_f64()));
+}
+
+fn row(name: &str, phases: &BTreeMap<rig_model::Phase, Duration>) -> Vec<String> {
+    use rig_model::Phase;
+    let columns = [Phase::Fetch, Phase::Build, Phase::Create, Phase::Boot, Phase::Converge];
+    std::iter::once(name.to_owned())
+        .chain(columns.iter().map(|phase| phases.get(phase).map_or_else(|| "-".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()))))
+        .collect()
+}

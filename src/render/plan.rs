@@ -1,0 +1,84 @@
+//! Plans for people: one line for each machine and thing that changes, with the cause.
+
+use super::{style::Paint, ui::Ui};
+use rig_model::{Action, Cause, MachineId, Operation, Plan};
+use std::collections::BTreeMap;
+
+/// Prints a plan in the form that the user asked for.
+pub(crate) fn print(ui: &Ui, plan: &Plan) {
+    if ui.is_json() {
+        ui.document("rig.plan/1", plan);
+        return;
+    }
+    for line in lines(plan) {
+        ui.result(line);
+    }
+    for note in &plan.notes {
+        ui.result(Paint::Warn.paint(format!("note: {}", note.text)));
+        if let Some(hint) = &note.hint {
+            ui.result(format!("      {hint}"));
+        }
+    }
+}
+
+fn lines(plan: &Plan) -> Vec<String> {
+    if plan.operations.is_empty() {
+        return vec!["nothing to do: everything is as the file says".to_owned()];
+    }
+    let mut lines = Vec::new();
+    let mut machines: BTreeMap<&MachineId, Vec<&Operation>> = BTreeMap::new();
+    for operation in &plan.operations {
+        match operation.action.machine() {
+            Some(machine) if !matches!(operation.action, Action::RemoveVolume { .. }) => {
+                machines.entry(machine).or_default().push(operation);
+            }
+            _ => lines.push(thing(operation)),
+        }
+    }
+    for (machine, operations) in machines {
+        lines.extend(machine_lines(machine, &operations));
+    }
+    lines.push(format!("{} operations", plan.operations.len()));
+    lines
+}
+
+/// Boxes, artifacts, networks, volumes.
+fn thing(operation: &Operation) -> String {
+    let sign = match operation.action {
+        Action::RemoveNetwork { .. } | Action::RemoveVolume { .. } => Paint::Remove.paint("-"),
+        _ => Paint::Create.paint("+"),
+    };
+    let cause = Paint::Faint.paint(format!("({})", operation.cause));
+    format!("{sign} {} {cause}", operation.action)
+}
+
+fn machine_lines(machine: &MachineId, operations: &[&Operation]) -> Vec<String> {
+    let has = |wanted: fn(&Action) -> bool| operations.iter().any(|operation| wanted(&operation.action));
+    let created = has(|action| matches!(action, Action::CreateMachine { .. }));
+    let destroyed = has(|action| matches!(action, Action::DestroyMachine { .. }));
+    let started = has(|action| matches!(action, Action::StartMachine { .. }));
+    let stopped = has(|action| matches!(action, Action::StopMachine { .. }));
+    let (sign, verb) = match (created, destroyed, started, stopped) {
+        (true, true, ..) => (Paint::Change.paint("±"), "replace"),
+        (true, false, ..) => (Paint::Create.paint("+"), "create"),
+        (false, true, ..) => (Paint::Remove.paint("-"), "destroy"),
+        (_, _, true, true) => (Paint::Change.paint("~"), "restart"),
+        (_, _, true, false) => (Paint::Create.paint("+"), "start"),
+        (_, _, false, true) => (Paint::Remove.paint("-"), "stop"),
+        _ => (Paint::Change.paint("~"), "await"),
+    };
+    let cause = operations.first().map(|operation| &operation.cause);
+    let mut lines = Vec::new();
+    match cause {
+        Some(Cause::Changed { changes }) => {
+            lines.push(format!("{sign} {verb} machine {machine}"));
+            lines.extend(changes.iter().map(|change| format!("      {change}")));
+        }
+        Some(cause) => {
+            let cause = Paint::Faint.paint(format!("({cause})"));
+            lines.push(format!("{sign} {verb} machine {machine} {cause}"));
+        }
+        None => {}
+    }
+    lines
+}

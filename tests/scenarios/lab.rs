@@ -1,0 +1,169 @@
+//! A workspace in a folder of its own, and what is left of it on the engine.
+
+use bollard::{
+    Docker,
+    query_parameters::{ListContainersOptions, ListNetworksOptions, ListVolumesOptions},
+};
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+/// The box that light scenarios use: small, and with a shell.
+pub(crate) const BOX: &str = r#"
+box "debian" {
+    bootstrap "bookworm" { package "ca-certificates" }
+}
+"#;
+
+/// A workspace that is removed with everything it made.
+pub(crate) struct Lab {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) name: String,
+    file: PathBuf,
+}
+
+/// What a run of the program left behind.
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) elapsed: Duration,
+}
+
+impl Run {
+    fn of(output: &Output, began: Instant) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            elapsed: began.elapsed(),
+        }
+    }
+
+    /// The same, having ended with this code.
+    #[track_caller]
+    pub(crate) fn code(self, expected: i32) -> Self {
+        assert_eq!(self.code, expected, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The result as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in:\n{}", self.stdout))
+    }
+}
+
+impl Lab {
+    /// A workspace with this text behind its first line; `name` becomes part of everything it makes.
+    pub(crate) fn new(name: &str, text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let name = format!("test-{name}-{}", std::process::id());
+        let file = folder.path().join("workspace.kdl");
+        let lab = Self { folder, name, file };
+        lab.write(text);
+        lab
+    }
+
+    /// The root workspace of the project.
+    pub(crate) fn root() -> Self {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("workspace.kdl");
+        Self { folder: tempfile::tempdir().unwrap(), name: "spark-cassandra".to_owned(), file }
+    }
+
+    /// Replaces the text behind the first line.
+    pub(crate) fn write(&self, text: &str) {
+        std::fs::write(&self.file, format!("workspace \"{}\"\n{text}", self.name)).unwrap();
+    }
+
+    /// The program with arguments.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let program = std::env::var_os("RIG_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_rig").into());
+        let mut command = Command::new(program);
+        command.arg("-w").arg(&self.file).args(arguments).stdin(Stdio::null()).env("CI", "true").env("NO_COLOR", "1");
+        command
+    }
+
+    /// Runs the program to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
+        let began = Instant::now();
+        let output = self.command(arguments).output().unwrap();
+        Run::of(&output, began)
+    }
+
+    /// Runs the program, which must succeed.
+    #[track_caller]
+    pub(crate) fn ok(&self, arguments: &[&str]) -> Run {
+        self.run(arguments).code(0)
+    }
+
+    /// Starts the program.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Waits for a started program.
+    pub(crate) fn finish(child: Child, began: Instant) -> Run {
+        Run::of(&child.wait_with_output().unwrap(), began)
+    }
+
+    /// The node list by machine.
+    pub(crate) fn status(&self) -> HashMap<String, Value> {
+        let document = self.ok(&["status", "--json"]).json();
+        let machines = document["machines"].as_array().unwrap().clone();
+        machines.into_iter().map(|machine| (machine["machine"].as_str().unwrap().to_owned(), machine)).collect()
+    }
+
+    /// One property of one machine.
+    #[track_caller]
+    pub(crate) fn fact(&self, machine: &str, property: &str) -> String {
+        let status = self.status();
+        let machine = status.get(machine).unwrap_or_else(|| panic!("no machine {machine} in {:?}", status.keys()));
+        machine[property].as_str().map_or_else(|| machine[property].to_string(), str::to_owned)
+    }
+
+    /// Everything on the engine that carries this workspace's label.
+    pub(crate) fn left(&self) -> Vec<String> {
+        let engine = self.ok(&["engine", "status", "--json"]).json();
+        let endpoint = engine["endpoint"].as_str().unwrap().to_owned();
+        let label = format!("rig.workspace={}", self.name);
+        tokio::runtime::Runtime::new().unwrap().block_on(async move {
+            let docker = Docker::connect_with_unix(&endpoint, 60, bollard::API_DEFAULT_VERSION).unwrap();
+            let docker = docker.negotiate_version().await.unwrap();
+            let filters = || Some(HashMap::from([("label".to_owned(), vec![label.clone()])]));
+            let containers = ListContainersOptions { all: true, filters: filters(), ..Default::default() };
+            let containers = docker.list_containers(Some(containers)).await.unwrap();
+            let networks = docker.list_networks(Some(ListNetworksOptions { filters: filters() })).await.unwrap();
+            let volumes = docker.list_volumes(Some(ListVolumesOptions { filters: filters() })).await.unwrap();
+            let mut left: Vec<String> = containers.into_iter().flat_map(|container| container.names.unwrap()).collect();
+            left.extend(networks.into_iter().map(|network| format!("network {}", network.name.unwrap())));
+            left.extend(volumes.volumes.unwrap_or_default().into_iter().map(|volume| format!("volume {}", volume.name)));
+            left
+        })
+    }
+
+    /// Kills a machine as somebody outside rig would.
+    pub(crate) fn kill(&self, machine: &str) {
+        let engine = self.ok(&["engine", "status", "--json"]).json();
+        let endpoint = engine["endpoint"].as_str().unwrap().to_owned();
+        let container = format!("{}.{}", self.name, machine.replace('/', "."));
+        tokio::runtime::Runtime::new().unwrap().block_on(async move {
+            let docker = Docker::connect_with_unix(&endpoint, 60, bollard::API_DEFAULT_VERSION).unwrap();
+            let docker = docker.negotiate_version().await.unwrap();
+            docker.kill_container(&container, None).await.unwrap();
+        });
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let run = self.run(&["destroy", "-f", "--volumes"]);
+        if run.code != 0 && !std::thread::panicking() {
+            panic!("cleaning up: {}", run.stderr);
+        }
+    }
+}

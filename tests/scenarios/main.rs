@@ -1,0 +1,8 @@
+//! The program from end to end, on a real engine. Each scenario is a workspace of its own; the first one to need a box
+//! makes it. `RIG_PROGRAM` names the program, `RIG_ENGINE` the engine; without an engine the scenarios fail.
+
+mod crash;
+mod failures;
+mod lab;
+mod machines;
+mod spark;

@@ -1,0 +1,35 @@
+//! Development tasks. `test` and `demo` are the two commands of the README; both are thin: what they do is in the product.
+
+mod cargo;
+mod demo;
+mod test;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask <task>
+
+  test [--fast]   everything that says that the project is sound; --fast leaves out engines, clusters and other platforms
+  demo            installs what is missing, brings the root workspace up, runs its checks
+  cross           builds for Windows, type-checks for macOS
+  bench           measures rig beside the raw engine API, compose and Vagrant; writes docs/performance.md
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.first().map(String::as_str) {
+        Some("test") => test::run(arguments.iter().any(|argument| argument == "--fast")),
+        Some("demo") => demo::run(),
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
