@@ -63,9 +63,11 @@ impl App {
             let path = self.settings.folder.join(path);
             return Ok(if path.is_dir() { path.join(FILE) } else { path });
         }
-        self.settings.folder.ancestors().map(|folder| folder.join(FILE)).find(|path| path.is_file()).ok_or_else(|| Failure::Usage {
-            message: format!("there is no {FILE} in {} or above", self.settings.folder),
-            hint: Some("`rig init` writes one; `-w PATH` names another".to_owned()),
+        self.settings.folder.ancestors().map(|folder| folder.join(FILE)).find(|path| path.is_file()).ok_or_else(|| {
+            Failure::Usage {
+                message: format!("there is no {FILE} in {} or above", self.settings.folder),
+                hint: Some("`rig init` writes one; `-w PATH` names another".to_owned()),
+            }
         })
     }
 
@@ -88,11 +90,19 @@ impl App {
 
     /// What the host gives to boxes and machines of a workspace.
     pub(crate) fn trust(&self, workspace: &Workspace) -> HostTrust {
-        if self.global.no_host_trust || !workspace.host_trust { HostTrust::default() } else { self.settings.trust.clone() }
+        if self.global.no_host_trust || !workspace.host_trust {
+            HostTrust::default()
+        } else {
+            self.settings.trust.clone()
+        }
     }
 
     /// Connects to the engine.
-    pub(crate) async fn connect(&self, workspace: Option<&Workspace>, start: Start) -> Result<Arc<dyn Provider>, Failure> {
+    pub(crate) async fn connect(
+        &self,
+        workspace: Option<&Workspace>,
+        start: Start,
+    ) -> Result<Arc<dyn Provider>, Failure> {
         let wanted = self.global.engine.as_deref().or(workspace.and_then(|workspace| workspace.engine.as_deref()));
         let provider = engine_choice::connect(self, wanted, start).await?;
         Ok(Arc::new(provider))
@@ -103,7 +113,7 @@ impl App {
         let workspace = opened.loaded.workspace.clone();
         let provider = self.connect(Some(&workspace), start).await?;
         let proxies = self.trust(&workspace).proxies;
-        Ok(Session { workspace, folder: opened.loaded.folder.clone(), provider, proxies })
+        Ok(Session::new(workspace, opened.loaded.folder.clone(), provider, proxies))
     }
 
     /// Takes the workspace's lock; says who has it and waits when it is held.
@@ -117,7 +127,8 @@ impl App {
             let who = holder.map_or_else(|| "another rig".to_owned(), ToString::to_string);
             sink.emit(Event::Note { text: format!("{who} works on this workspace; waiting for its end") });
         });
-        lock.await.map_err(|error| if error.is_cancelled() { Failure::Said(ExitCode::Interrupted) } else { error.into() })
+        lock.await
+            .map_err(|error| if error.is_cancelled() { Failure::Said(ExitCode::Interrupted) } else { error.into() })
     }
 
     /// The boxes that are needed, with their hashes, next to what the engine has.
@@ -169,7 +180,13 @@ impl App {
     }
 
     /// Carries a plan out, or only shows it.
-    pub(crate) async fn execute(&self, session: &Session, boxes: HostBoxes, plan: &Plan, execution: &Execution) -> Result<Report, Failure> {
+    pub(crate) async fn execute(
+        &self,
+        session: &Session,
+        boxes: HostBoxes,
+        plan: &Plan,
+        execution: &Execution,
+    ) -> Result<Report, Failure> {
         let makes = HostMakes::new(self, session, boxes);
         let executor = Executor {
             provider: session.provider.clone(),

@@ -24,7 +24,8 @@ pub(crate) async fn connect(app: &App, wanted: Option<&str>, start: Start) -> Re
     if let Some(address) = named(app, wanted)? {
         return Ok(DockerProvider::connect(&cx, address).await?);
     }
-    let default = EngineAddress::parse(DEFAULT, None, "default socket").map_err(|error| Failure::host(error.to_string()))?;
+    let default =
+        EngineAddress::parse(DEFAULT, None, "default socket").map_err(|error| Failure::host(error.to_string()))?;
     let unreachable = match DockerProvider::connect(&cx, default).await {
         Ok(provider) => return Ok(provider),
         Err(error) => error,
@@ -44,7 +45,13 @@ pub(crate) async fn connect(app: &App, wanted: Option<&str>, start: Start) -> Re
 /// The engine that somebody named.
 fn named(app: &App, wanted: Option<&str>) -> Result<Option<EngineAddress>, Failure> {
     let docker = &app.settings.docker;
-    let tls = || docker.tls_verify.then(|| docker.cert_path.clone().or_else(|| docker.config.clone())).flatten().map(|folder| Tls::in_folder(&folder));
+    let tls = || {
+        docker
+            .tls_verify
+            .then(|| docker.cert_path.clone().or_else(|| docker.config.clone()))
+            .flatten()
+            .map(|folder| Tls::in_folder(&folder))
+    };
     let parse = |text: &str, why: &str| {
         EngineAddress::parse(text, tls(), why).map(Some).map_err(|error| Failure::usage(error.to_string()))
     };
@@ -66,7 +73,8 @@ fn named(app: &App, wanted: Option<&str>) -> Result<Option<EngineAddress>, Failu
 /// rig's own engine, where dockerd is installed.
 pub(crate) fn private(app: &App) -> Option<PrivateEngine> {
     let layout = app.settings.dirs.engine_layout();
-    let program = std::env::split_paths(&app.settings.path).map(|folder| folder.join("dockerd")).find(|path| path.is_file())?;
+    let program =
+        std::env::split_paths(&app.settings.path).map(|folder| folder.join("dockerd")).find(|path| path.is_file())?;
     Some(PrivateEngine {
         program,
         socket: PathBuf::from(layout.socket()),

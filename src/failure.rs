@@ -50,7 +50,9 @@ impl Failure {
             Self::File(_) | Self::Usage { .. } => ExitCode::Usage,
             // A plan that cannot be made because of what the file asks for.
             Self::Engine(EngineError::Plan(errors)) if errors.iter().all(is_usage) => ExitCode::Usage,
-            Self::Engine(EngineError::Interrupted(_) | EngineError::Provider(ProviderError::Cancelled { .. })) => ExitCode::Interrupted,
+            Self::Engine(EngineError::Interrupted(_) | EngineError::Provider(ProviderError::Cancelled { .. })) => {
+                ExitCode::Interrupted
+            }
             Self::Engine(_) | Self::Host { .. } => ExitCode::Failed,
             Self::Said(code) => *code,
         }
@@ -74,7 +76,13 @@ impl Failure {
 
 fn is_usage(error: &rig_engine::PlanError) -> bool {
     use rig_engine::PlanError;
-    !matches!(error, PlanError::PortTaken { .. } | PlanError::NoPort { .. } | PlanError::NoRange { .. } | PlanError::MemoryBudget { .. })
+    !matches!(
+        error,
+        PlanError::PortTaken { .. }
+            | PlanError::NoPort { .. }
+            | PlanError::NoRange { .. }
+            | PlanError::MemoryBudget { .. }
+    )
 }
 
 impl From<ProviderError> for Failure {

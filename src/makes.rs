@@ -47,7 +47,14 @@ impl Makes for HostMakes {
         Ok(())
     }
 
-    async fn make_box(&self, cx: &Context, name: &BoxName, _image: &str, _digest: &Digest, no_cache: bool) -> Result<(), EngineError> {
+    async fn make_box(
+        &self,
+        cx: &Context,
+        name: &BoxName,
+        _image: &str,
+        _digest: &Digest,
+        no_cache: bool,
+    ) -> Result<(), EngineError> {
         let (Some(spec), Some(plan)) = (self.workspace.boxes.get(name), self.plans.get(name)) else {
             return Err(EngineError::NoBox(name.clone()));
         };
@@ -64,7 +71,8 @@ impl Makes for HostMakes {
                 artifacts.insert(artifact.clone(), self.store.fetch(spec, &self.folder, cx).await?);
             }
         }
-        let parent = plan.parent.as_ref().and_then(|parent| Some(images.reference(parent, &self.plans.get(parent)?.digest)));
+        let parent =
+            plan.parent.as_ref().and_then(|parent| Some(images.reference(parent, &self.plans.get(parent)?.digest)));
         let request = MakeBox {
             spec,
             plan,

@@ -48,7 +48,10 @@ pub(crate) async fn install(app: &App, cx: &Context, packages: &[&str]) -> Resul
 
 async fn apt(app: &App, cx: &Context, arguments: &[&str]) -> Result<(), Failure> {
     let doing = format!("apt-get {}", arguments.join(" "));
-    let failed = |why: String| Failure::Host { message: format!("{doing}: {why}"), hint: Some("run it by hand to see more".to_owned()) };
+    let failed = |why: String| Failure::Host {
+        message: format!("{doing}: {why}"),
+        hint: Some("run it by hand to see more".to_owned()),
+    };
     let mut child = tokio::process::Command::new("apt-get")
         .args(["--quiet"])
         .args(arguments)

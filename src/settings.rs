@@ -42,7 +42,8 @@ impl Settings {
     /// When the current folder or the home folder cannot be used.
     pub(crate) fn read() -> Result<Self, String> {
         let folder = env::current_dir().map_err(|error| format!("finding the current folder: {error}"))?;
-        let folder = Utf8PathBuf::from_path_buf(folder).map_err(|path| format!("the current folder {path:?} is not UTF-8"))?;
+        let folder =
+            Utf8PathBuf::from_path_buf(folder).map_err(|path| format!("the current folder {path:?} is not UTF-8"))?;
         let strategy = etcetera::choose_base_strategy().map_err(|error| format!("finding the home folder: {error}"))?;
         let utf8 = |path: PathBuf| Utf8PathBuf::from_path_buf(path).map_err(|path| format!("{path:?} is not UTF-8"));
         let dirs = rig_state::UserDirs {
@@ -83,8 +84,11 @@ fn proxies() -> Vec<(String, String)> {
 
 /// Certificates that this host trusts and its distribution does not ship: those that an administrator added.
 fn certificates() -> Vec<String> {
-    const ADDED: [&str; 3] =
-        ["/usr/local/share/ca-certificates", "/etc/pki/ca-trust/source/anchors", "/etc/ca-certificates/trust-source/anchors"];
+    const ADDED: [&str; 3] = [
+        "/usr/local/share/ca-certificates",
+        "/etc/pki/ca-trust/source/anchors",
+        "/etc/ca-certificates/trust-source/anchors",
+    ];
     let mut found = BTreeSet::new();
     for folder in ADDED {
         let Ok(entries) = fs_err::read_dir(folder) else { continue };
@@ -99,10 +103,7 @@ fn certificates() -> Vec<String> {
 fn pem(text: &str) -> Vec<String> {
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
     const END: &str = "-----END CERTIFICATE-----";
-    text.split(BEGIN)
-        .skip(1)
-        .filter_map(|rest| Some(format!("{BEGIN}{}{END}\n", rest.split_once(END)?.0)))
-        .collect()
+    text.split(BEGIN).skip(1).filter_map(|rest| Some(format!("{BEGIN}{}{END}\n", rest.split_once(END)?.0))).collect()
 }
 
 #[cfg(test)]

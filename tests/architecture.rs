@@ -16,7 +16,15 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("rig-provider-fake", &["rig-model", "rig-provider-api"][..]),
         (
             "rig",
-            &["rig-model", "rig-config", "rig-state", "rig-boxes", "rig-engine", "rig-provider-api", "rig-provider-docker"][..],
+            &[
+                "rig-model",
+                "rig-config",
+                "rig-state",
+                "rig-boxes",
+                "rig-engine",
+                "rig-provider-api",
+                "rig-provider-docker",
+            ][..],
         ),
         ("xtask", &[][..]),
     ])
@@ -45,7 +53,10 @@ fn the_model_does_no_input_or_output() {
     let metadata = MetadataCommand::new().no_deps().exec().unwrap();
     let model = metadata.packages.iter().find(|package| package.name.as_str() == "rig-model").unwrap();
     for banned in ["tokio", "kdl", "bollard", "reqwest", "fs-err"] {
-        assert!(!model.dependencies.iter().any(|dependency| dependency.name == banned), "rig-model must not use {banned}");
+        assert!(
+            !model.dependencies.iter().any(|dependency| dependency.name == banned),
+            "rig-model must not use {banned}"
+        );
     }
 }
 

@@ -1,13 +1,7 @@
 //! `rig box`
 
 use super::up;
-use crate::{
-    app::App,
-    cli::Boxes,
-    engine_choice::Start,
-    failure::Failure,
-    render,
-};
+use crate::{app::App, cli::Boxes, engine_choice::Start, failure::Failure, render};
 use rig_engine::{EngineError, Session, reconcile};
 use rig_model::{BoxName, Name, ObservedBox};
 use rig_provider_api::{Context, Images, ObserveScope};
@@ -90,7 +84,9 @@ async fn list(app: &App) -> Result<(), Failure> {
                 digest: shown.map(|seen| seen.digest.to_string()),
                 image: shown.map(|seen| seen.image.clone()),
                 size_bytes: shown.map(|seen| seen.size.0),
-                created: shown.and_then(|seen| seen.created).map(|time| time.strftime("%Y-%m-%d %H:%M UTC").to_string()),
+                created: shown
+                    .and_then(|seen| seen.created)
+                    .map(|time| time.strftime("%Y-%m-%d %H:%M UTC").to_string()),
             }
         })
         .collect();
@@ -160,7 +156,10 @@ fn wanted(session: &Session, names: &[String]) -> Result<Vec<BoxName>, Failure> 
         .map(|text| {
             Name::new(text).ok().filter(|name| session.workspace.boxes.contains_key(name)).ok_or_else(|| {
                 let known: Vec<String> = session.workspace.boxes.keys().map(ToString::to_string).collect();
-                Failure::Usage { message: format!("there is no box {text:?}"), hint: Some(format!("there are: {}", known.join(", "))) }
+                Failure::Usage {
+                    message: format!("there is no box {text:?}"),
+                    hint: Some(format!("there are: {}", known.join(", "))),
+                }
             })
         })
         .collect()

@@ -52,7 +52,7 @@ pub(crate) async fn run(app: &App, arguments: &Check) -> Result<(), Failure> {
         if !app.ui.is_json() {
             app.ui.say(format!("check {}/{} …", check.topology, check.name));
         }
-        let result = run_check(session.provider.as_ref(), &cx, &session.workspace.name, check, &ip).await;
+        let result = run_check(&session, &cx, check, &ip).await;
         if !app.ui.is_json() {
             show(app, &result, arguments.show_output);
         }
@@ -63,7 +63,8 @@ pub(crate) async fn run(app: &App, arguments: &Check) -> Result<(), Failure> {
     }
     if let Some(path) = &arguments.junit {
         let path = app.settings.folder.join(path);
-        let text = junit(&session.workspace.name, &results).map_err(|error| Failure::host(format!("writing {path}: {error}")))?;
+        let text = junit(&session.workspace.name, &results)
+            .map_err(|error| Failure::host(format!("writing {path}: {error}")))?;
         rig_state::write_atomically(&path, text.as_bytes(), rig_state::Access::Default)?;
     }
     let failed = results.iter().filter(|result| result.failure.is_some()).count();
@@ -78,7 +79,8 @@ pub(crate) async fn run(app: &App, arguments: &Check) -> Result<(), Failure> {
 
 /// The checks that the command line names, in the file's order.
 fn selected<'a>(all: &'a [CheckSpec], arguments: &Check) -> Result<Vec<&'a CheckSpec>, Failure> {
-    let of = |check: &&CheckSpec| arguments.topology.as_ref().is_none_or(|topology| check.topology.as_str() == topology);
+    let of =
+        |check: &&CheckSpec| arguments.topology.as_ref().is_none_or(|topology| check.topology.as_str() == topology);
     for name in &arguments.checks {
         if !all.iter().filter(of).any(|check| check.name.as_str() == name) {
             let known: Vec<&str> = all.iter().filter(of).map(|check| check.name.as_str()).collect();
@@ -88,7 +90,9 @@ fn selected<'a>(all: &'a [CheckSpec], arguments: &Check) -> Result<Vec<&'a Check
             });
         }
     }
-    let named = |check: &&CheckSpec| arguments.checks.is_empty() || arguments.checks.iter().any(|name| check.name.as_str() == name);
+    let named = |check: &&CheckSpec| {
+        arguments.checks.is_empty() || arguments.checks.iter().any(|name| check.name.as_str() == name)
+    };
     Ok(all.iter().filter(of).filter(named).collect())
 }
 

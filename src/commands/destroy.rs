@@ -1,7 +1,13 @@
 //! `rig destroy`
 
 use super::up;
-use crate::{app::{App, HostBoxes}, cli::Destroy, engine_choice::Start, failure::Failure, render};
+use crate::{
+    app::{App, HostBoxes},
+    cli::Destroy,
+    engine_choice::Start,
+    failure::Failure,
+    render,
+};
 use rig_engine::{DestroyOptions, Selection, reconcile};
 use rig_model::Action;
 use rig_provider_api::ObserveScope;
@@ -17,7 +23,8 @@ pub(crate) async fn run(app: &App, arguments: &Destroy) -> Result<(), Failure> {
     let scope = ObserveScope { networks: true, volumes: arguments.volumes, ..ObserveScope::MACHINES };
     let observed = session.observe(&app.context(Duration::from_secs(60)), scope).await?;
     let selection = Selection::resolve(&arguments.act.targets.targets, &session.workspace, &observed)?;
-    let plan = reconcile::destroy(&session.workspace, &observed, &selection, DestroyOptions { volumes: arguments.volumes });
+    let plan =
+        reconcile::destroy(&session.workspace, &observed, &selection, DestroyOptions { volumes: arguments.volumes });
     if execution.dry_run {
         render::print_plan(&app.ui, &plan);
         return Ok(());
@@ -40,7 +47,8 @@ fn confirm(app: &App, plan: &rig_model::Plan) -> Result<(), Failure> {
             hint: Some("`rig destroy -f` does not ask".to_owned()),
         });
     }
-    let count = |wanted: fn(&Action) -> bool| plan.operations.iter().filter(|operation| wanted(&operation.action)).count();
+    let count =
+        |wanted: fn(&Action) -> bool| plan.operations.iter().filter(|operation| wanted(&operation.action)).count();
     let machines = count(|action| matches!(action, Action::DestroyMachine { .. }));
     let volumes = count(|action| matches!(action, Action::RemoveVolume { .. }));
     let data = if volumes > 0 { format!(" and {volumes} volumes with their data") } else { String::new() };

@@ -113,12 +113,19 @@ fn workspace(app: &App, findings: &mut Vec<Finding>) -> Option<Opened> {
     match app.open() {
         Ok(opened) => {
             let workspace = &opened.loaded.workspace;
-            findings.push(Finding::ok("workspace", format!("{}: {} machines", workspace.name, workspace.machines().count())));
+            findings.push(Finding::ok(
+                "workspace",
+                format!("{}: {} machines", workspace.name, workspace.machines().count()),
+            ));
             Some(opened)
         }
         Err(Failure::File(mistakes)) => {
             let hint = "`rig validate` shows them with their places".to_owned();
-            findings.push(Finding::failed("workspace", format!("the file has {} mistakes", mistakes.iter().count()), Some(hint)));
+            findings.push(Finding::failed(
+                "workspace",
+                format!("the file has {} mistakes", mistakes.iter().count()),
+                Some(hint),
+            ));
             None
         }
         Err(error) => {
@@ -128,7 +135,12 @@ fn workspace(app: &App, findings: &mut Vec<Finding>) -> Option<Opened> {
     }
 }
 
-async fn engine(app: &App, _: &Context, opened: Option<&Opened>, findings: &mut Vec<Finding>) -> Option<(Arc<dyn Provider>, EngineFacts)> {
+async fn engine(
+    app: &App,
+    _: &Context,
+    opened: Option<&Opened>,
+    findings: &mut Vec<Finding>,
+) -> Option<(Arc<dyn Provider>, EngineFacts)> {
     let cx = app.context(Duration::from_secs(20));
     let workspace = opened.map(|opened| &opened.loaded.workspace);
     let connected = async {
@@ -138,7 +150,10 @@ async fn engine(app: &App, _: &Context, opened: Option<&Opened>, findings: &mut 
     };
     match connected.await {
         Ok((provider, facts)) => {
-            let detail = format!("{} at {} ({}), {} memory, {} processors", facts.version, facts.endpoint, facts.chosen_by, facts.memory, facts.cpus);
+            let detail = format!(
+                "{} at {} ({}), {} memory, {} processors",
+                facts.version, facts.endpoint, facts.chosen_by, facts.memory, facts.cpus
+            );
             findings.push(Finding::ok("engine", detail));
             Some((provider, facts))
         }
@@ -167,7 +182,8 @@ fn bootstrap(app: &App, opened: &Opened, findings: &mut Vec<Finding>) {
             let hint = Some(packages::hint(app, "mmdebstrap"));
             let detail = format!("not on this host; box {} is made with it", spec.name);
             if spec.sources.len() > 1 {
-                Finding::warning("mmdebstrap", format!("{detail}, or pulled from a registry instead"), hint).mended_by("mmdebstrap")
+                Finding::warning("mmdebstrap", format!("{detail}, or pulled from a registry instead"), hint)
+                    .mended_by("mmdebstrap")
             } else {
                 Finding::failed("mmdebstrap", detail, hint).mended_by("mmdebstrap")
             }
@@ -176,13 +192,15 @@ fn bootstrap(app: &App, opened: &Opened, findings: &mut Vec<Finding>) {
 }
 
 /// What only makes sense next to an engine: budget and ports.
-async fn with_engine(opened: &Opened, provider: &Arc<dyn Provider>, facts: &EngineFacts, cx: &Context, findings: &mut Vec<Finding>) {
-    let session = Session {
-        workspace: opened.loaded.workspace.clone(),
-        folder: opened.loaded.folder.clone(),
-        provider: provider.clone(),
-        proxies: Vec::new(),
-    };
+async fn with_engine(
+    opened: &Opened,
+    provider: &Arc<dyn Provider>,
+    facts: &EngineFacts,
+    cx: &Context,
+    findings: &mut Vec<Finding>,
+) {
+    let session =
+        Session::new(opened.loaded.workspace.clone(), opened.loaded.folder.clone(), provider.clone(), Vec::new());
     let observed = match session.observe(cx, ObserveScope::ALL).await {
         Ok(observed) => observed,
         Err(error) => {
@@ -222,7 +240,11 @@ fn disk(app: &App, findings: &mut Vec<Finding>) {
         findings.push(if free >= DISK {
             Finding::ok("disk", detail)
         } else {
-            Finding::warning("disk", format!("{detail}; a cluster with its boxes takes up to {DISK}"), Some("make room first".to_owned()))
+            Finding::warning(
+                "disk",
+                format!("{detail}; a cluster with its boxes takes up to {DISK}"),
+                Some("make room first".to_owned()),
+            )
         });
     }
     #[cfg(not(unix))]
@@ -234,7 +256,9 @@ fn trust(app: &App, findings: &mut Vec<Finding>) {
     let detail = match (trust.certificates.len(), trust.proxies.len()) {
         (0, 0) => "this host has no certificates or proxies of its own".to_owned(),
         (certificates, proxies) => {
-            format!("{certificates} certificates and {proxies} proxy settings of this host reach boxes and machines (`--no-host-trust` keeps them out)")
+            format!(
+                "{certificates} certificates and {proxies} proxy settings of this host reach boxes and machines (`--no-host-trust` keeps them out)"
+            )
         }
     };
     findings.push(Finding::ok("host trust", detail));

@@ -41,7 +41,11 @@ pub(crate) async fn run(app: &App, arguments: Exec) -> Result<(), Failure> {
         terminal,
     };
     let mut running = exec.exec(&cx, &machine, &request).await?;
-    let raw = terminal.is_some().then(terminal::Raw::enter).transpose().map_err(|error| Failure::host(format!("terminal: {error}")))?;
+    let raw = terminal
+        .is_some()
+        .then(terminal::Raw::enter)
+        .transpose()
+        .map_err(|error| Failure::host(format!("terminal: {error}")))?;
     let input = running.stdin.take().map(|mut writer| {
         tokio::spawn(async move {
             // Standard input has no readiness on every platform; the runtime reads it on a thread of its own.

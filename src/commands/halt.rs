@@ -1,7 +1,13 @@
 //! `rig halt`
 
 use super::up;
-use crate::{app::{App, HostBoxes}, cli::Act, engine_choice::Start, failure::Failure, render};
+use crate::{
+    app::{App, HostBoxes},
+    cli::Act,
+    engine_choice::Start,
+    failure::Failure,
+    render,
+};
 use rig_engine::{Selection, reconcile};
 use rig_provider_api::ObserveScope;
 use std::time::Duration;

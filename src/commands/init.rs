@@ -53,7 +53,8 @@ pub(crate) fn run(app: &App, arguments: &Init) -> Result<(), Failure> {
         #[cfg(unix)]
         if content.starts_with(b"#!") {
             use std::os::unix::fs::PermissionsExt;
-            fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).map_err(|error| Failure::host(error.to_string()))?;
+            fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
+                .map_err(|error| Failure::host(error.to_string()))?;
         }
     }
     app.ui.result(format!("wrote {} files to {folder}", files.len()));

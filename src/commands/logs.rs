@@ -30,8 +30,12 @@ pub(crate) async fn run(app: &App, arguments: &Logs) -> Result<(), Failure> {
     })?;
     let machines: Vec<MachineId> =
         observed.machines.iter().map(|machine| machine.id.clone()).filter(|id| selection.contains(id)).collect();
-    let request =
-        LogRequest { follow: arguments.follow, tail: arguments.tail, timestamps: arguments.timestamps, ..LogRequest::default() };
+    let request = LogRequest {
+        follow: arguments.follow,
+        tail: arguments.tail,
+        timestamps: arguments.timestamps,
+        ..LogRequest::default()
+    };
     let several = machines.len() > 1;
     let width = machines.iter().map(|id| id.to_string().len()).max().unwrap_or_default();
     let mut sources = Vec::new();
@@ -41,7 +45,8 @@ pub(crate) async fn run(app: &App, arguments: &Logs) -> Result<(), Failure> {
         sources.push(source.map(move |event| (position, event)).boxed());
     }
     // Without following, one machine after the other; with it, as lines come.
-    let mut all = if arguments.follow { stream::select_all(sources).boxed() } else { stream::iter(sources).flatten().boxed() };
+    let mut all =
+        if arguments.follow { stream::select_all(sources).boxed() } else { stream::iter(sources).flatten().boxed() };
     let mut lines: Vec<[Lines; 2]> = machines.iter().map(|_| Default::default()).collect();
     let show = |position: usize, stream: Stream, line: String| {
         let Some(id) = machines.get(position) else { return };

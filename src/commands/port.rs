@@ -38,7 +38,11 @@ pub(crate) async fn run(app: &App, arguments: &Targets) -> Result<(), Failure> {
         .iter()
         .flat_map(|machine| {
             machine.ports.iter().map(|port| {
-                vec![machine.machine.clone(), format!("{}/{}", port.guest, port.protocol), format!("{}:{}", port.bind, port.host)]
+                vec![
+                    machine.machine.clone(),
+                    format!("{}/{}", port.guest, port.protocol),
+                    format!("{}:{}", port.bind, port.host),
+                ]
             })
         })
         .collect();

@@ -14,9 +14,11 @@ pub(crate) async fn run(app: &App, arguments: &Arguments) -> Result<(), Failure>
     let mut opened = app.open()?;
     let mut topologies = BTreeSet::new();
     for (group, count) in &arguments.counts {
-        let count: u32 = count.parse().ok().filter(|count| *count <= MOST).ok_or_else(|| {
-            Failure::usage(format!("{group}={count}: the count is a number from 0 to {MOST}"))
-        })?;
+        let count: u32 = count
+            .parse()
+            .ok()
+            .filter(|count| *count <= MOST)
+            .ok_or_else(|| Failure::usage(format!("{group}={count}: the count is a number from 0 to {MOST}")))?;
         for (topology, group) in groups(&opened.loaded.workspace, group)? {
             opened.scale.set(topology.clone(), group, count);
             topologies.insert(topology.to_string());
@@ -50,7 +52,11 @@ fn groups(workspace: &Workspace, name: &str) -> Result<Vec<(Name, Name)>, Failur
         let known: Vec<String> = declared.iter().map(|(_, group)| group.to_string()).collect();
         return Err(Failure::Usage {
             message: format!("no machine with a `count` is called {name:?}"),
-            hint: Some(if known.is_empty() { "give the machine a `count`".to_owned() } else { format!("there are: {}", known.join(", ")) }),
+            hint: Some(if known.is_empty() {
+                "give the machine a `count`".to_owned()
+            } else {
+                format!("there are: {}", known.join(", "))
+            }),
         });
     }
     Ok(found)

@@ -70,7 +70,10 @@ pub(crate) async fn run(app: &App, arguments: &Targets) -> Result<(), Failure> {
         .await;
     if app.ui.is_json() {
         let engine = session.provider.id().to_string();
-        app.ui.document("rig.status/1", &Document { workspace: session.workspace.name.to_string(), engine, machines: rows });
+        app.ui.document(
+            "rig.status/1",
+            &Document { workspace: session.workspace.name.to_string(), engine, machines: rows },
+        );
         return Ok(());
     }
     let head = ["NAME", "ROLE", "STATE", "HEALTH", "IP", "PORTS", "UPTIME", "FLAVOR", "BOX"];
@@ -105,15 +108,20 @@ async fn row(
     let seen = closer.or(seen);
     let uptime = seen.as_ref().filter(|seen| seen.state.is_running()).and_then(|seen| seen.started);
     let ports = match &seen {
-        Some(seen) if seen.state.is_running() => {
-            seen.ports.iter().map(|port| format!("{}:{}->{}{}", port.bind, port.host, port.guest, udp(port.protocol))).collect()
-        }
+        Some(seen) if seen.state.is_running() => seen
+            .ports
+            .iter()
+            .map(|port| format!("{}:{}->{}{}", port.bind, port.host, port.guest, udp(port.protocol)))
+            .collect(),
         _ => spec.map_or_else(Vec::new, |spec| {
             let host = |host: RequestedPort| match host {
                 RequestedPort::Fixed(host) => host.to_string(),
                 RequestedPort::Auto => "auto".to_owned(),
             };
-            spec.ports.iter().map(|port| format!("{}:{}->{}{}", port.bind, host(port.host), port.guest, udp(port.protocol))).collect()
+            spec.ports
+                .iter()
+                .map(|port| format!("{}:{}->{}{}", port.bind, host(port.host), port.guest, udp(port.protocol)))
+                .collect()
         }),
     };
     Row {

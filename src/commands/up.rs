@@ -23,7 +23,8 @@ pub(crate) struct Prepared {
 pub(crate) async fn run(app: &App, arguments: &Up) -> Result<(), Failure> {
     let options = UpOptions { remove_orphans: arguments.remove_orphans, ..UpOptions::default() };
     let opened = app.open()?;
-    let report = bring_up(app, &opened, &arguments.act.targets.targets, options, &arguments.act.execution, "rig up").await?;
+    let report =
+        bring_up(app, &opened, &arguments.act.targets.targets, options, &arguments.act.execution, "rig up").await?;
     if let Some(report) = report {
         if arguments.timings {
             timings(app, &report);
@@ -63,7 +64,12 @@ pub(crate) async fn bring_up(
 }
 
 /// Observes and makes the plan.
-pub(crate) async fn prepare(app: &App, session: &Session, targets: &[String], options: UpOptions) -> Result<Prepared, Failure> {
+pub(crate) async fn prepare(
+    app: &App,
+    session: &Session,
+    targets: &[String],
+    options: UpOptions,
+) -> Result<Prepared, Failure> {
     let cx = app.context(Duration::from_secs(60));
     // Targets may name machines that only the engine knows.
     let selection = if targets.is_empty() {
@@ -130,7 +136,11 @@ pub(crate) fn finish(app: &App, report: &Report) -> Result<(), Failure> {
                 left: &report.left,
                 seconds: seconds(report.elapsed),
                 phases: phase_seconds(&report.phases),
-                topologies: report.topologies.iter().map(|(name, phases)| (name.to_string(), phase_seconds(phases))).collect(),
+                topologies: report
+                    .topologies
+                    .iter()
+                    .map(|(name, phases)| (name.to_string(), phase_seconds(phases)))
+                    .collect(),
             },
         );
     } else if report.done == 0 && report.failed.is_empty() && !report.interrupted {
@@ -159,6 +169,8 @@ fn row(name: &str, phases: &BTreeMap<rig_model::Phase, Duration>) -> Vec<String>
     use rig_model::Phase;
     let columns = [Phase::Fetch, Phase::Build, Phase::Create, Phase::Boot, Phase::Converge];
     std::iter::once(name.to_owned())
-        .chain(columns.iter().map(|phase| phases.get(phase).map_or_else(|| "-".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()))))
+        .chain(columns.iter().map(|phase| {
+            phases.get(phase).map_or_else(|| "-".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()))
+        }))
         .collect()
 }

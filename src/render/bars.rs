@@ -109,7 +109,9 @@ fn style(template: &str) -> ProgressStyle {
 
 fn message(progress: &Progress) -> String {
     match (progress.done, progress.total, progress.unit) {
-        (Some(done), Some(total), Unit::Bytes) => format!("{} {} of {}", progress.step, HumanBytes(done), HumanBytes(total)),
+        (Some(done), Some(total), Unit::Bytes) => {
+            format!("{} {} of {}", progress.step, HumanBytes(done), HumanBytes(total))
+        }
         (Some(done), None, Unit::Bytes) if done > 0 => format!("{} {}", progress.step, HumanBytes(done)),
         (Some(done), Some(total), Unit::Steps) => format!("{} {done}/{total}", progress.step),
         _ => progress.step.clone(),

@@ -41,9 +41,10 @@ pub(crate) fn operation_failures(ui: &Ui, failures: &[OperationFailure]) {
     for failure in failures {
         let text = match &failure.error {
             // These name the machine themselves.
-            error @ (EngineError::Died { .. } | EngineError::NotReady { .. } | EngineError::NotDone { .. } | EngineError::Gone { .. }) => {
-                error.to_string()
-            }
+            error @ (EngineError::Died { .. }
+            | EngineError::NotReady { .. }
+            | EngineError::NotDone { .. }
+            | EngineError::Gone { .. }) => error.to_string(),
             error if error.to_string().contains(&failure.title) => error.to_string(),
             error => format!("{}: {error}", failure.title),
         };

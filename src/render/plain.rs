@@ -33,11 +33,14 @@ pub(super) fn line(event: &Event, verbose: bool) -> Option<String> {
         Event::OperationProgress { progress, .. } if verbose => format!("    {}", progress.step),
         Event::OperationProgress { .. } => return None,
         Event::OperationFinished { title, seconds, outcome, .. } => finished(title, *seconds, outcome),
-        Event::Restarted { machine, why } => Paint::Warn.paint(format!("machine {machine} {why}; started again by its restart policy")),
+        Event::Restarted { machine, why } => {
+            Paint::Warn.paint(format!("machine {machine} {why}; started again by its restart policy"))
+        }
         Event::Log(log) => format!("{} | {}", log.machine, log.line),
         Event::Note { text } => text.clone(),
         Event::Warning { text } => Paint::Warn.paint(format!("warning: {text}")),
-        Event::Interrupted => Paint::Warn.paint("interrupted: calls in flight end, nothing more is started; Ctrl-C again gives up at once"),
+        Event::Interrupted => Paint::Warn
+            .paint("interrupted: calls in flight end, nothing more is started; Ctrl-C again gives up at once"),
         Event::Finished { done, failed, skipped, seconds } => {
             let mut text = format!("{done} done");
             if *failed > 0 {

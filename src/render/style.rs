@@ -37,8 +37,14 @@ impl Paint {
 
 /// Colours that tell machines apart in a common log.
 pub(crate) fn machine_color(position: usize, text: &str) -> String {
-    const COLORS: [AnsiColor; 6] =
-        [AnsiColor::Cyan, AnsiColor::Yellow, AnsiColor::Green, AnsiColor::Magenta, AnsiColor::Blue, AnsiColor::BrightRed];
+    const COLORS: [AnsiColor; 6] = [
+        AnsiColor::Cyan,
+        AnsiColor::Yellow,
+        AnsiColor::Green,
+        AnsiColor::Magenta,
+        AnsiColor::Blue,
+        AnsiColor::BrightRed,
+    ];
     let style = Style::new().fg_color(Some(COLORS[position % COLORS.len()].into()));
     format!("{style}{text}{style:#}")
 }

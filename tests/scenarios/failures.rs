@@ -7,7 +7,9 @@ use std::{
 };
 
 fn one(body: &str) -> String {
-    format!("{BOX}\ntopology \"lab\" idiom=\"immutable\" {{\n    machine \"node\" {{\n        box \"debian\"\n{body}\n    }}\n}}\n")
+    format!(
+        "{BOX}\ntopology \"lab\" idiom=\"immutable\" {{\n    machine \"node\" {{\n        box \"debian\"\n{body}\n    }}\n}}\n"
+    )
 }
 
 #[test]
@@ -20,7 +22,10 @@ fn a_machine_that_ends_at_once_is_named_with_its_log() {
 
 #[test]
 fn a_machine_killed_while_rig_waits_ends_the_wait() {
-    let lab = Lab::new("killed", &one(r#"command "sh" "-c" "echo waiting for nothing; sleep 1000"; ready tcp=9; ready-timeout "5m""#));
+    let lab = Lab::new(
+        "killed",
+        &one(r#"command "sh" "-c" "echo waiting for nothing; sleep 1000"; ready tcp=9; ready-timeout "5m""#),
+    );
     let began = Instant::now();
     let child = lab.start(&["up"]);
     while lab.status()["lab/node"]["state"] != "running" {
@@ -98,7 +103,11 @@ topology "lab" idiom="immutable" {{ machine "node" {{ box "broken" }} }}
     let lab = Lab::new("broken", "");
     let folder = lab.folder.path().join("broken");
     std::fs::create_dir(&folder).unwrap();
-    std::fs::write(folder.join("Dockerfile"), "ARG RIG_FROM\nFROM ${RIG_FROM}\nRUN echo looking for it; ls /not-there\n").unwrap();
+    std::fs::write(
+        folder.join("Dockerfile"),
+        "ARG RIG_FROM\nFROM ${RIG_FROM}\nRUN echo looking for it; ls /not-there\n",
+    )
+    .unwrap();
     lab.write(&text);
     let run = lab.run(&["up"]).code(1);
     assert!(run.stderr.contains("RUN echo looking for it"), "{}", run.stderr);

@@ -141,7 +141,9 @@ impl Lab {
             let volumes = docker.list_volumes(Some(ListVolumesOptions { filters: filters() })).await.unwrap();
             let mut left: Vec<String> = containers.into_iter().flat_map(|container| container.names.unwrap()).collect();
             left.extend(networks.into_iter().map(|network| format!("network {}", network.name.unwrap())));
-            left.extend(volumes.volumes.unwrap_or_default().into_iter().map(|volume| format!("volume {}", volume.name)));
+            left.extend(
+                volumes.volumes.unwrap_or_default().into_iter().map(|volume| format!("volume {}", volume.name)),
+            );
             left
         })
     }

@@ -70,7 +70,8 @@ fn a_cluster_comes_up_stays_changes_and_goes() {
     lab.write(&cluster("72MiB"));
     let plan = lab.ok(&["plan", "--json"]).json();
     let operations = plan["operations"].as_array().unwrap();
-    let create: Vec<_> = operations.iter().filter(|operation| operation["action"]["kind"] == "create-machine").collect();
+    let create: Vec<_> =
+        operations.iter().filter(|operation| operation["action"]["kind"] == "create-machine").collect();
     assert_eq!(create.len(), 2, "{plan}");
     assert_eq!(create[0]["cause"]["changes"][0]["field"], "limits.memory");
     assert_eq!(create[0]["cause"]["changes"][0]["old"], "64MiB");

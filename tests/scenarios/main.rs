@@ -1,6 +1,8 @@
 //! The program from end to end, on a real engine. Each scenario is a workspace of its own; the first one to need a box
 //! makes it. `RIG_PROGRAM` names the program, `RIG_ENGINE` the engine; without an engine the scenarios fail.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends")]
+
 mod crash;
 mod failures;
 mod lab;

@@ -22,7 +22,8 @@ pub(crate) fn run(fast_only: bool) -> Result {
 fn fast() -> Result {
     cargo::run("format", &mut cargo(&["fmt", "--all", "--check"]))?;
     cargo::run("test", &mut cargo(&["test", "--workspace", "--locked", "--quiet"]))?;
-    let lints = ["clippy", "--workspace", "--locked", "--all-targets", "--features", ENGINE_TESTS, "--", "--deny", "warnings"];
+    let lints =
+        ["clippy", "--workspace", "--locked", "--all-targets", "--features", ENGINE_TESTS, "--", "--deny", "warnings"];
     cargo::run("lints", &mut cargo(&lints))
 }
 
@@ -30,8 +31,20 @@ fn fast() -> Result {
 fn slow() -> Result {
     let program = release()?;
     cargo::run("rig doctor --fix", &mut rig(&program, &["doctor", "--fix"]))?;
-    let conformance = ["test", "--locked", "--package", "rig-provider-docker", "--features", "engine-tests", "--test", "conformance"];
+    let conformance =
+        ["test", "--locked", "--package", "rig-provider-docker", "--features", "engine-tests", "--test", "conformance"];
     cargo::run("provider conformance on the engine", &mut cargo(&conformance))?;
-    let scenarios = ["test", "--locked", "--package", "rig", "--features", "engine-tests", "--test", "scenarios", "--", "--test-threads=1"];
+    let scenarios = [
+        "test",
+        "--locked",
+        "--package",
+        "rig",
+        "--features",
+        "engine-tests",
+        "--test",
+        "scenarios",
+        "--",
+        "--test-threads=1",
+    ];
     cargo::run("scenarios on the engine", cargo(&scenarios).env("RIG_PROGRAM", &program))
 }

@@ -1,8 +1,8 @@
 //! Running the file's checks.
 
-use crate::{probe, run_command};
+use crate::{Session, probe, run_command};
 use rig_model::{CheckSpec, CheckTarget, Expectation, MachineId, Name, Probe};
-use rig_provider_api::{Context, ExecRequest, MachineRef, Provider};
+use rig_provider_api::{Context, ExecRequest, MachineRef};
 use std::{
     net::Ipv4Addr,
     time::{Duration, Instant},
@@ -32,9 +32,8 @@ pub struct CheckResult {
 
 /// Runs one check. A machine that does not run, or cannot be entered, is a check that does not hold.
 pub async fn run_check(
-    provider: &dyn Provider,
+    session: &Session,
     cx: &Context,
-    workspace: &Name,
     check: &CheckSpec,
     ip: &(dyn Fn(&MachineId) -> Option<Ipv4Addr> + Sync),
 ) -> CheckResult {
@@ -50,16 +49,16 @@ pub async fn run_check(
         stderr: String::new(),
     };
     let outcome = match &check.target {
-        CheckTarget::Probe(probe) => ask(provider, &cx, workspace, probe, ip, check.timeout).await,
+        CheckTarget::Probe(probe) => ask(session, &cx, probe, ip, check.timeout).await,
         CheckTarget::Run { on, command, expect } => {
-            let words: Option<Vec<_>> = command.iter().map(|text| text.resolve(&|machine| ip(machine)).map(Into::into)).collect();
-            let words: Option<Vec<rig_model::Text>> = words.map(|words: Vec<String>| words.into_iter().map(rig_model::Text::literal).collect());
+            let words: Option<Vec<rig_model::Text>> =
+                command.iter().map(|text| text.resolve(&|machine| ip(machine)).map(rig_model::Text::literal)).collect();
             match words {
                 None => Err("it needs the address of a machine that is not there; `rig up` first".to_owned()),
                 Some(words) => {
-                    let machine = MachineRef { workspace: workspace.clone(), id: on.clone() };
+                    let machine = MachineRef { workspace: session.workspace.name.clone(), id: on.clone() };
                     let request = ExecRequest { command: probe::shell_or_words(&words), ..ExecRequest::default() };
-                    match run_command(provider, &cx, &machine, &request, KEPT).await {
+                    match run_command(session.provider.as_ref(), &cx, &machine, &request, KEPT).await {
                         Ok(output) => {
                             result.stdout = String::from_utf8_lossy(&output.stdout).into_owned();
                             result.stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -87,18 +86,19 @@ pub fn machine(check: &CheckSpec) -> &MachineId {
 
 /// Asks until the probe passes or the time is over: what a check asks for may just be coming about.
 async fn ask(
-    provider: &dyn Provider,
+    session: &Session,
     cx: &Context,
-    workspace: &Name,
     probe: &Probe,
     ip: &(dyn Fn(&MachineId) -> Option<Ipv4Addr> + Sync),
     timeout: Duration,
 ) -> Result<(), String> {
-    let probe = probe.resolve(&|machine| ip(machine)).ok_or("it needs the address of a machine that is not there; `rig up` first")?;
+    let probe = probe
+        .resolve(&|machine| ip(machine))
+        .ok_or("it needs the address of a machine that is not there; `rig up` first")?;
     // A probe that has not passed in this time is not about to.
     let deadline = Instant::now() + timeout.min(Duration::from_secs(15));
     loop {
-        let last = match probe::ask(provider, cx, workspace, &probe).await {
+        let last = match session.ask(cx, &probe).await {
             Ok(()) => return Ok(()),
             Err(last) => last,
         };
@@ -128,7 +128,9 @@ fn expectations(
         let (found, what) = match expectation {
             Expectation::Exit(_) => continue,
             Expectation::Stdout(text) | Expectation::Stderr(text) => {
-                let text = text.resolve(&|machine| ip(machine)).ok_or("an expected text needs an address that is not known")?;
+                let text = text
+                    .resolve(&|machine| ip(machine))
+                    .ok_or("an expected text needs an address that is not known")?;
                 let (stream, name) = match expectation {
                     Expectation::Stderr(_) => (stderr, "standard error"),
                     _ => (stdout, "standard output"),

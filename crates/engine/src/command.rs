@@ -19,7 +19,13 @@ pub struct Output {
 ///
 /// # Errors
 /// When it cannot be run, or the context ends first.
-pub async fn run_command(provider: &dyn Provider, cx: &Context, machine: &MachineRef, request: &ExecRequest, keep: usize) -> Result<Output> {
+pub async fn run_command(
+    provider: &dyn Provider,
+    cx: &Context,
+    machine: &MachineRef,
+    request: &ExecRequest,
+    keep: usize,
+) -> Result<Output> {
     let doing = format!("running {} in machine {machine}", request.command.join(" "));
     let exec = provider
         .exec()

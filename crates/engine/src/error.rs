@@ -117,9 +117,10 @@ impl PlanError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::PortTaken { .. } => Some("`host=\"auto\"` takes the next free one".to_owned()),
-            Self::MemoryBudget { .. } => {
-                Some("lower the limits or the counts, or give the engine more memory; memory is never over-committed".to_owned())
-            }
+            Self::MemoryBudget { .. } => Some(
+                "lower the limits or the counts, or give the engine more memory; memory is never over-committed"
+                    .to_owned(),
+            ),
             Self::RangeFull { .. } => Some("give the network a larger `subnet`".to_owned()),
             Self::NoRange { .. } => Some("give the network a `subnet` of its own".to_owned()),
             Self::Unsupported { hint, .. } => hint.clone(),

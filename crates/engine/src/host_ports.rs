@@ -43,7 +43,11 @@ pub(crate) fn in_use(workspace: &Workspace, observed: &Observed) -> Vec<HostPort
                 // Several machines may want the same number: enough free ones for all of them have to be known.
                 let first = port.guest.max(1024);
                 let mut found = 0;
-                let wanted = workspace.machines().flat_map(|machine| &machine.ports).filter(|other| other.guest == port.guest).count();
+                let wanted = workspace
+                    .machines()
+                    .flat_map(|machine| &machine.ports)
+                    .filter(|other| other.guest == port.guest)
+                    .count();
                 for host in first..=first.saturating_add(TRIES) {
                     found += usize::from(free(port, host));
                     if found >= wanted {

@@ -12,5 +12,12 @@ pub trait Makes: Send + Sync {
     async fn fetch(&self, cx: &Context, artifact: &ArtifactSpec) -> Result<(), EngineError>;
 
     /// Makes a box whose parent is there, under the reference `image`.
-    async fn make_box(&self, cx: &Context, name: &BoxName, image: &str, digest: &Digest, no_cache: bool) -> Result<(), EngineError>;
+    async fn make_box(
+        &self,
+        cx: &Context,
+        name: &BoxName,
+        image: &str,
+        digest: &Digest,
+        no_cache: bool,
+    ) -> Result<(), EngineError>;
 }

@@ -7,33 +7,94 @@ use hyper::{Request, StatusCode, header::HOST};
 use hyper_util::rt::TokioIo;
 use rig_model::{Name, Part, Probe, ProbeKind, Text, Value};
 use rig_provider_api::{Context, ExecEvent, ExecRequest, LogRequest, MachineRef, Provider};
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::sync::Semaphore;
 
 /// How long one question may take. A service that is slower than this is not ready.
 const LIMIT: Duration = Duration::from_secs(10);
 /// The most that is read of an answer, in bytes.
 const ANSWER: usize = 4 << 20;
 
-/// Asks once. The addresses in the probe are filled in.
-///
-/// # Errors
-/// Why the probe does not pass, in words.
-pub(crate) async fn ask(provider: &dyn Provider, cx: &Context, workspace: &Name, probe: &Probe) -> Result<(), String> {
-    let machine = MachineRef { workspace: workspace.clone(), id: probe.on.clone() };
-    let cx = cx.within(LIMIT);
-    let question = async {
-        match &probe.kind {
-            ProbeKind::Tcp { port } => dial(provider, &cx, &machine, *port).await.map(|_| ()),
-            ProbeKind::Http { port, path, values } => http(provider, &cx, &machine, *port, path, values).await,
-            ProbeKind::Exec { command } => exec(provider, &cx, &machine, command).await,
-            ProbeKind::Log { contains } => log(provider, &cx, &machine, &plain(contains)).await,
-        }
-    };
-    tokio::select! {
-        result = question => result,
-        () = cx.cancel().cancelled() => Err("interrupted".to_owned()),
-        () = tokio::time::sleep_until(cx.deadline()) => Err(format!("no answer within {} s", LIMIT.as_secs())),
+/// How long an answer may serve others who ask the same. Every worker of a cluster may ask its master.
+const FRESH: Duration = Duration::from_millis(100);
+
+/// Asks machines of one provider. Those who ask the same service the same share the answer, one request at a time:
+/// small servers (Spark's among them) queue a single connection and let others wait a second for the next try.
+pub(crate) struct Prober {
+    provider: Arc<dyn Provider>,
+    slots: Mutex<HashMap<Service, Arc<Slot>>>,
+}
+
+type Service = (MachineRef, u16, String);
+type Answer = Result<(StatusCode, Bytes), String>;
+
+struct Slot {
+    turn: Semaphore,
+    last: Mutex<Option<(Instant, Answer)>>,
+}
+
+impl Prober {
+    /// Asks through this provider.
+    pub(crate) fn new(provider: Arc<dyn Provider>) -> Self {
+        Self { provider, slots: Mutex::default() }
     }
+
+    /// Asks once. The addresses in the probe are filled in.
+    ///
+    /// # Errors
+    /// Why the probe does not pass, in words.
+    pub(crate) async fn ask(&self, cx: &Context, workspace: &Name, probe: &Probe) -> Result<(), String> {
+        let machine = MachineRef { workspace: workspace.clone(), id: probe.on.clone() };
+        let provider = self.provider.as_ref();
+        let cx = cx.within(LIMIT);
+        let question = async {
+            match &probe.kind {
+                ProbeKind::Tcp { port } => dial(provider, &cx, &machine, *port).await.map(|_| ()),
+                ProbeKind::Http { port, path, values } => {
+                    let what = |why: String| format!("http :{port}{path}: {why}");
+                    let (status, body) = self.answer(&cx, (machine, *port, path.clone())).await.map_err(what)?;
+                    judge(status, &body, values).map_err(what)
+                }
+                ProbeKind::Exec { command } => exec(provider, &cx, &machine, command).await,
+                ProbeKind::Log { contains } => log(provider, &cx, &machine, &plain(contains)).await,
+            }
+        };
+        tokio::select! {
+            result = question => result,
+            () = cx.cancel().cancelled() => Err("interrupted".to_owned()),
+            () = tokio::time::sleep_until(cx.deadline()) => Err(format!("no answer within {} s", LIMIT.as_secs())),
+        }
+    }
+
+    /// The answer of a service: a fresh one, or that of a request that was just made.
+    async fn answer(&self, cx: &Context, service: Service) -> Answer {
+        let slot = lock(&self.slots).entry(service.clone()).or_insert_with(|| Arc::new(Slot::new())).clone();
+        // The semaphore is never closed.
+        let _turn = slot.turn.acquire().await.map_err(|error| error.to_string())?;
+        if let Some((at, answer)) = lock(&slot.last).clone()
+            && at.elapsed() < FRESH
+        {
+            return answer;
+        }
+        let (machine, port, path) = &service;
+        let answer = get(self.provider.as_ref(), cx, machine, *port, path).await;
+        *lock(&slot.last) = Some((Instant::now(), answer.clone()));
+        answer
+    }
+}
+
+impl Slot {
+    fn new() -> Self {
+        Self { turn: Semaphore::new(1), last: Mutex::default() }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a probe asks, in words.
@@ -47,7 +108,12 @@ pub fn describe(kind: &ProbeKind) -> String {
     }
 }
 
-async fn dial(provider: &dyn Provider, cx: &Context, machine: &MachineRef, port: u16) -> Result<rig_provider_api::DialStream, String> {
+async fn dial(
+    provider: &dyn Provider,
+    cx: &Context,
+    machine: &MachineRef,
+    port: u16,
+) -> Result<rig_provider_api::DialStream, String> {
     let dial = provider.dial().ok_or_else(|| format!("provider {} cannot connect to machines", provider.id()))?;
     dial.dial(cx, machine, port).await.map_err(|error| match error {
         rig_provider_api::ProviderError::Failed { why, .. } => format!("port {port}: {why}"),
@@ -55,11 +121,10 @@ async fn dial(provider: &dyn Provider, cx: &Context, machine: &MachineRef, port:
     })
 }
 
-async fn http(provider: &dyn Provider, cx: &Context, machine: &MachineRef, port: u16, path: &str, values: &[Value]) -> Result<(), String> {
-    let what = |why: String| format!("http :{port}{path}: {why}");
+async fn get(provider: &dyn Provider, cx: &Context, machine: &MachineRef, port: u16, path: &str) -> Answer {
     let stream = dial(provider, cx, machine, port).await?;
     let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| what(error.to_string()))?;
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     let exchange = async {
         let request = Request::get(path)
             .header(HOST, machine.id.machine.as_str())
@@ -68,22 +133,26 @@ async fn http(provider: &dyn Provider, cx: &Context, machine: &MachineRef, port:
         let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), ANSWER).collect().await.map_err(|error| error.to_string())?;
-        Ok::<(StatusCode, Bytes), String>((status, body.to_bytes()))
+        Ok((status, body.to_bytes()))
     };
     // The connection works only while it is polled; it ends with the exchange.
-    let (status, body) = tokio::select! {
-        answer = exchange => answer.map_err(what)?,
-        Err(error) = connection => return Err(what(error.to_string())),
-    };
+    tokio::select! {
+        answer = exchange => answer,
+        Err(error) = connection => Err(error.to_string()),
+    }
+}
+
+/// Whether an answer is what the probe asks for.
+fn judge(status: StatusCode, body: &[u8], values: &[Value]) -> Result<(), String> {
     if !status.is_success() {
-        return Err(what(format!("status {status}")));
+        return Err(format!("status {status}"));
     }
     if values.is_empty() {
         return Ok(());
     }
     let document: serde_json::Value =
-        serde_json::from_slice(&body).map_err(|error| what(format!("the answer is no JSON: {error}")))?;
-    values.iter().try_for_each(|value| holds(&document, value).map_err(what))
+        serde_json::from_slice(body).map_err(|error| format!("the answer is no JSON: {error}"))?;
+    values.iter().try_for_each(|value| holds(&document, value))
 }
 
 /// Whether a value is in the document as expected.
@@ -107,9 +176,15 @@ fn same(found: &serde_json::Value, expected: &str) -> bool {
     match found {
         serde_json::Value::String(text) => text == expected,
         serde_json::Value::Number(number) => {
-            number.to_string() == expected || expected.parse().is_ok_and(|expected: f64| number.as_f64() == Some(expected))
+            number.to_string() == expected
+                || expected.parse().is_ok_and(|expected: f64| number.as_f64() == Some(expected))
         }
-        other => other.to_string() == expected,
+        serde_json::Value::Bool(value) => expected.parse() == Ok(*value),
+        serde_json::Value::Null => expected == "null",
+        // An object or a list is compared as it is written.
+        serde_json::Value::Array(_) | serde_json::Value::Object(_) => {
+            serde_json::from_str::<serde_json::Value>(expected).is_ok_and(|expected| expected == *found)
+        }
     }
 }
 

@@ -74,7 +74,8 @@ impl Known {
         let matches = match pattern(target)? {
             Some(regex) => self.find(|id, _| regex.is_match(&id.to_string())),
             None => self.find(|id, group| {
-                let (topology, name) = target.split_once('/').map_or((None, target), |(topology, name)| (Some(topology), name));
+                let (topology, name) =
+                    target.split_once('/').map_or((None, target), |(topology, name)| (Some(topology), name));
                 let named = id.machine.as_str() == name || group.as_str() == name;
                 match topology {
                     Some(topology) => id.topology.as_str() == topology && named,
@@ -105,7 +106,8 @@ impl Known {
 }
 
 fn pattern(target: &str) -> Result<Option<regex::Regex>, PlanError> {
-    let Some(pattern) = target.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')).filter(|pattern| !pattern.is_empty())
+    let Some(pattern) =
+        target.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')).filter(|pattern| !pattern.is_empty())
     else {
         return Ok(None);
     };

@@ -1,6 +1,6 @@
 //! One workspace on one engine: what commands are made of.
 
-use crate::{BoxTable, EngineError, PlanError, Selection, UpOptions, host_ports, probe, reconcile};
+use crate::{BoxTable, EngineError, PlanError, Selection, UpOptions, host_ports, probe::Prober, reconcile};
 use camino::Utf8PathBuf;
 use futures_util::{StreamExt, stream};
 use rig_model::{
@@ -24,9 +24,22 @@ pub struct Session {
     pub provider: Arc<dyn Provider>,
     /// The host's proxies, for machines.
     pub proxies: Vec<(String, String)>,
+    prober: Prober,
 }
 
 impl Session {
+    /// A workspace, the folder of its file, the engine, and the host's proxies for machines.
+    #[must_use]
+    pub fn new(
+        workspace: Workspace,
+        folder: Utf8PathBuf,
+        provider: Arc<dyn Provider>,
+        proxies: Vec<(String, String)>,
+    ) -> Self {
+        let prober = Prober::new(provider.clone());
+        Self { workspace, folder, provider, proxies, prober }
+    }
+
     /// Checks that the provider can do what the file asks of the selected machines.
     ///
     /// # Errors
@@ -103,13 +116,23 @@ impl Session {
         selection: &Selection,
         options: UpOptions,
     ) -> Result<Plan, EngineError> {
-        let desired =
-            reconcile::Desired { workspace: &self.workspace, folder: &self.folder, boxes, proxies: &self.proxies, engine };
+        let desired = reconcile::Desired {
+            workspace: &self.workspace,
+            folder: &self.folder,
+            boxes,
+            proxies: &self.proxies,
+            engine,
+        };
         reconcile::up(desired, observed, selection, options).map_err(EngineError::Plan)
     }
 
     /// Asks the probes of every running machine once, and looks closely at those whose old values or end a plan shows.
-    async fn look(&self, cx: &Context, machines: Vec<ObservedMachine>, selection: &Selection) -> Result<Vec<ObservedMachine>, EngineError> {
+    async fn look(
+        &self,
+        cx: &Context,
+        machines: Vec<ObservedMachine>,
+        selection: &Selection,
+    ) -> Result<Vec<ObservedMachine>, EngineError> {
         let ip = Self::addresses(&self.workspace, &machines);
         let mut looked: Vec<ObservedMachine> = stream::iter(machines)
             .map(|seen| {
@@ -139,7 +162,12 @@ impl Session {
     }
 
     /// Old values of environment variables and exit codes are known to an inspection only; most machines need none.
-    async fn closer_if_changed(&self, cx: &Context, seen: ObservedMachine, spec: &MachineSpec) -> Result<ObservedMachine, EngineError> {
+    async fn closer_if_changed(
+        &self,
+        cx: &Context,
+        seen: ObservedMachine,
+        spec: &MachineSpec,
+    ) -> Result<ObservedMachine, EngineError> {
         let environment = seen.fields.iter().any(|field| field.is_sealed());
         // Whether a value differs is seen without knowing it; what is set differently is worth a call.
         let literal = |name: &str| {
@@ -147,9 +175,11 @@ impl Session {
             value.map(|value| rig_model::Field { path: format!("env.{name}"), value }.sealed())
         };
         let changed = environment
-            && seen.fields.iter().filter_map(|field| Some((field, field.path.strip_prefix("env.")?))).any(|(field, name)| {
-                literal(name).is_none_or(|new| new != *field)
-            });
+            && seen
+                .fields
+                .iter()
+                .filter_map(|field| Some((field, field.path.strip_prefix("env.")?)))
+                .any(|(field, name)| literal(name).is_none_or(|new| new != *field));
         if !changed && seen.state != MachineState::Exited {
             return Ok(seen);
         }
@@ -157,15 +187,28 @@ impl Session {
         Ok(self.provider.inspect(cx, &machine).await?.unwrap_or(seen))
     }
 
+    /// Asks one probe, whose addresses are filled in.
+    ///
+    /// # Errors
+    /// Why it does not pass, in words.
+    pub(crate) async fn ask(&self, cx: &Context, probe: &rig_model::Probe) -> Result<(), String> {
+        self.prober.ask(cx, &self.workspace.name, probe).await
+    }
+
     /// Whether a machine's probes pass now; nothing for a machine without probes.
-    pub async fn health(&self, cx: &Context, spec: &MachineSpec, ip: &(dyn Fn(&MachineId) -> Option<Ipv4Addr> + Sync)) -> Option<bool> {
+    pub async fn health(
+        &self,
+        cx: &Context,
+        spec: &MachineSpec,
+        ip: &(dyn Fn(&MachineId) -> Option<Ipv4Addr> + Sync),
+    ) -> Option<bool> {
         if spec.ready.probes.is_empty() {
             return None;
         }
         let cx = cx.within(HEALTH);
         let Some(ready) = spec.ready.resolve(&|machine| ip(machine)) else { return Some(false) };
         for probe in &ready.probes {
-            if probe::ask(self.provider.as_ref(), &cx, &self.workspace.name, probe).await.is_err() {
+            if self.ask(&cx, probe).await.is_err() {
                 return Some(false);
             }
         }
@@ -173,7 +216,10 @@ impl Session {
     }
 
     /// The addresses that machines have, on the first network that the file gives them.
-    pub fn addresses(workspace: &Workspace, machines: &[ObservedMachine]) -> impl Fn(&MachineId) -> Option<Ipv4Addr> + Sync + use<> {
+    pub fn addresses(
+        workspace: &Workspace,
+        machines: &[ObservedMachine],
+    ) -> impl Fn(&MachineId) -> Option<Ipv4Addr> + Sync + use<> {
         let table: std::collections::HashMap<MachineId, Ipv4Addr> = machines
             .iter()
             .filter_map(|seen| {

@@ -110,10 +110,7 @@ mod tests {
 
     #[test]
     fn a_digest_is_64_hexadecimal_digits() {
-        assert_eq!(
-            Digest::of(b"").as_str(),
-            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        );
+        assert_eq!(Digest::of(b"").as_str(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert!(Digest::from_hex("e3b0").is_none());
         assert!(Digest::from_hex(&"g".repeat(64)).is_none());
     }

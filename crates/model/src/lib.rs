@@ -23,16 +23,16 @@ pub use boxes::{Bootstrap, BoxBuild, BoxSource, BoxSpec};
 pub use check::{CheckSpec, CheckTarget, Expectation};
 pub use digest::{Digest, Hasher};
 pub use event::{Event, LogLine, Outcome, Progress, Stream, TimedEvent, Unit, seconds};
+pub use ipnet::Ipv4Net;
 pub use machine::{
-    Condition, Dependency, Field, Idiom, Limits, MachineSpec, Mount, PortSpec, Protocol, RequestedPort, ResolvedMachine,
-    RestartPolicy, Security, SyncSpec, TmpfsSpec, VolumeSpec,
+    Condition, Dependency, Field, Idiom, Limits, MachineSpec, Mount, PortSpec, Protocol, RequestedPort,
+    ResolvedMachine, RestartPolicy, Security, SyncSpec, TmpfsSpec, VolumeSpec,
 };
 pub use name::{BoxName, MachineId, Name, NameError, ProviderId};
-pub use ipnet::Ipv4Net;
 pub use network::{Attachment, NetworkSpec, ResolvedNetwork, usable};
 pub use observed::{
-    EngineFacts, Exit, HostPortUse, MachineState, Observed, ObservedBox, ObservedMachine, ObservedNetwork, ObservedVolume,
-    PublishedPort,
+    EngineFacts, Exit, HostPortUse, MachineState, Observed, ObservedBox, ObservedMachine, ObservedNetwork,
+    ObservedVolume, PublishedPort,
 };
 pub use origin::Origin;
 pub use plan::{Action, Cause, FieldChange, OpId, Operation, Phase, Plan, PlanNote};

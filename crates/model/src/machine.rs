@@ -353,10 +353,8 @@ impl ResolvedMachine {
         for mount in &self.mounts {
             match mount {
                 Mount::Volume { name, target } => fields.add(format!("volume.{target}"), name),
-                Mount::Bind { source, target, writable } => fields.add(
-                    format!("sync.{target}"),
-                    format!("{source}{}", if *writable { " writable" } else { "" }),
-                ),
+                Mount::Bind { source, target, writable } => fields
+                    .add(format!("sync.{target}"), format!("{source}{}", if *writable { " writable" } else { "" })),
             }
         }
         for folder in &self.tmpfs {

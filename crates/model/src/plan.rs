@@ -266,7 +266,9 @@ impl Action {
                 None => format!("artifact {}", artifact.name),
             },
             Self::BuildBox { name, .. } => format!("box {name}"),
-            Self::CreateNetwork { network } => format!("network {}/{} {}", network.topology, network.name, network.subnet),
+            Self::CreateNetwork { network } => {
+                format!("network {}/{} {}", network.topology, network.name, network.subnet)
+            }
             Self::RemoveNetwork { topology, name, .. } => format!("network {topology}/{name}"),
             Self::RemoveVolume { machine, name, .. } => format!("volume {machine}/{name}"),
             Self::CreateMachine { machine } => format!("machine {}", machine.id),

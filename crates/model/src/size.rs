@@ -102,7 +102,13 @@ impl fmt::Display for Bytes {
                 return if self.0.is_multiple_of(unit) {
                     f.pad(&format!("{}{name}", self.0 / unit))
                 } else if unit > Self::KIB && self.0.is_multiple_of(unit >> 10) && self.0 < unit * 10 {
-                    let below = if unit == 1 << 40 { "GiB" } else if unit == Self::GIB { "MiB" } else { "KiB" };
+                    let below = if unit == 1 << 40 {
+                        "GiB"
+                    } else if unit == Self::GIB {
+                        "MiB"
+                    } else {
+                        "KiB"
+                    };
                     f.pad(&format!("{}{below}", self.0 / (unit >> 10)))
                 } else {
                     f.pad(&format!("{:.1}{name}", self.0 as f64 / unit as f64))

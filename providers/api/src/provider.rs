@@ -73,7 +73,7 @@ pub trait Provider: Send + Sync {
 }
 
 /// Names a machine to a provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MachineRef {
     /// The workspace.
     pub workspace: Name,

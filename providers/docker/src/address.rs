@@ -66,7 +66,11 @@ impl EngineAddress {
     ///
     /// # Errors
     /// When the scheme is unknown or nothing follows it.
-    pub fn parse(text: &str, tls: Option<Tls>, chosen_by: impl Into<String>) -> std::result::Result<Self, AddressError> {
+    pub fn parse(
+        text: &str,
+        tls: Option<Tls>,
+        chosen_by: impl Into<String>,
+    ) -> std::result::Result<Self, AddressError> {
         let transport = if text.starts_with('/') {
             Transport::Unix(text.into())
         } else {
@@ -77,9 +81,7 @@ impl EngineAddress {
             match scheme {
                 "unix" => Transport::Unix(rest.into()),
                 "npipe" => Transport::NamedPipe(rest.to_owned()),
-                "tcp" | "http" | "https" => {
-                    Transport::Tcp { address: rest.trim_end_matches('/').to_owned(), tls }
-                }
+                "tcp" | "http" | "https" => Transport::Tcp { address: rest.trim_end_matches('/').to_owned(), tls },
                 "ssh" => return Err(AddressError::Ssh(text.to_owned())),
                 _ => return Err(AddressError::Scheme(text.to_owned())),
             }
@@ -138,7 +140,8 @@ impl EngineAddress {
         ProviderError::Unreachable {
             endpoint: format!("the engine at {} ({})", self.uri(), self.chosen_by),
             why: why.to_string(),
-            hint: "start it, or run `rig doctor` to see what is missing; `rig doctor --fix` mends what it can".to_owned(),
+            hint: "start it, or run `rig doctor` to see what is missing; `rig doctor --fix` mends what it can"
+                .to_owned(),
         }
     }
 }

@@ -80,7 +80,8 @@ pub fn docker_context(folder: &Path, wanted: Option<&str>) -> Result<Option<Engi
     let id = Digest::of(name.as_bytes());
     let path = folder.join("contexts").join("meta").join(id.as_str()).join("meta.json");
     let text = fs_err::read(path).map_err(|source| ContextError::Read { name: name.clone(), source })?;
-    let meta: Meta = serde_json::from_slice(&text).map_err(|source| ContextError::Format { name: name.clone(), source })?;
+    let meta: Meta =
+        serde_json::from_slice(&text).map_err(|source| ContextError::Format { name: name.clone(), source })?;
     let host = meta
         .endpoints
         .get("docker")
@@ -117,7 +118,9 @@ mod tests {
         fs_err::create_dir_all(&meta).unwrap();
         fs_err::write(
             meta.join("meta.json"),
-            format!(r#"{{"Name":"lab","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}","SkipTLSVerify":false}}}}}}"#),
+            format!(
+                r#"{{"Name":"lab","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}","SkipTLSVerify":false}}}}}}"#
+            ),
         )
         .unwrap();
         if tls {

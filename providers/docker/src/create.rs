@@ -2,8 +2,9 @@
 
 use crate::labels;
 use bollard::models::{
-    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, Mount as EngineMount, MountBindOptions, MountType,
-    MountVolumeOptions, NetworkingConfig, PortBinding, RestartPolicy as EngineRestart, RestartPolicyNameEnum,
+    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, Mount as EngineMount, MountBindOptions,
+    MountType, MountVolumeOptions, NetworkingConfig, PortBinding, RestartPolicy as EngineRestart,
+    RestartPolicyNameEnum,
 };
 use rig_model::{Attachment, Mount, ResolvedMachine, RestartPolicy, Security};
 use std::collections::HashMap;
@@ -16,7 +17,8 @@ const MINIMAL_CAPABILITIES: [&str; 9] =
 /// What the engine is asked to create, on the machine's first network.
 pub(crate) fn body(machine: &ResolvedMachine) -> ContainerCreateBody {
     let first = machine.networks.first();
-    let network = first.map(|attachment| labels::network(&machine.workspace, &machine.id.topology, &attachment.network));
+    let network =
+        first.map(|attachment| labels::network(&machine.workspace, &machine.id.topology, &attachment.network));
     ContainerCreateBody {
         hostname: Some(machine.hostname.clone()),
         user: machine.security.user.clone(),
@@ -41,7 +43,9 @@ pub(crate) fn endpoint(machine: &ResolvedMachine, attachment: &Attachment) -> En
         aliases.push(machine.hostname.clone());
     }
     EndpointSettings {
-        ipam_config: attachment.ip.map(|ip| EndpointIpamConfig { ipv4_address: Some(ip.to_string()), ..Default::default() }),
+        ipam_config: attachment
+            .ip
+            .map(|ip| EndpointIpamConfig { ipv4_address: Some(ip.to_string()), ..Default::default() }),
         aliases: Some(aliases),
         ..EndpointSettings::default()
     }
@@ -103,10 +107,10 @@ fn capabilities(security: &Security) -> (Vec<String>, Vec<String>) {
 fn ports(machine: &ResolvedMachine) -> HashMap<String, Option<Vec<PortBinding>>> {
     let mut map: HashMap<String, Option<Vec<PortBinding>>> = HashMap::new();
     for port in &machine.ports {
-        map.entry(format!("{}/{}", port.guest, port.protocol)).or_default().get_or_insert_default().push(PortBinding {
-            host_ip: Some(port.bind.to_string()),
-            host_port: Some(port.host.to_string()),
-        });
+        map.entry(format!("{}/{}", port.guest, port.protocol))
+            .or_default()
+            .get_or_insert_default()
+            .push(PortBinding { host_ip: Some(port.bind.to_string()), host_port: Some(port.host.to_string()) });
     }
     map
 }

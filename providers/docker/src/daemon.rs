@@ -96,7 +96,9 @@ impl PrivateEngine {
 
     fn spawn(&self, doing: &str) -> Result<()> {
         let failed = |error: std::io::Error| ProviderError::failed(doing, error);
-        for folder in [self.socket.parent(), Some(self.data_root.as_path()), Some(self.exec_root.as_path())].into_iter().flatten() {
+        for folder in
+            [self.socket.parent(), Some(self.data_root.as_path()), Some(self.exec_root.as_path())].into_iter().flatten()
+        {
             fs_err::create_dir_all(folder).map_err(failed)?;
         }
         let log = fs_err::File::create(&self.log).map_err(failed)?.into_parts().0;
@@ -152,7 +154,8 @@ fn terminate(pid: u32) -> Result<()> {
         .ok()
         .and_then(rustix::process::Pid::from_raw)
         .ok_or_else(|| ProviderError::failed(doing, format!("{pid} is no process id")))?;
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).map_err(|error| ProviderError::failed(doing, error))
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM)
+        .map_err(|error| ProviderError::failed(doing, error))
 }
 
 #[cfg(not(unix))]

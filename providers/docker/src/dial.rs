@@ -13,17 +13,18 @@ const NEAR: Duration = Duration::from_secs(2);
 impl Dial for DockerProvider {
     async fn dial(&self, cx: &Context, machine: &MachineRef, port: u16) -> Result<DialStream> {
         let doing = format!("connecting to port {port} of machine {machine}");
-        let seen = self.inspect(cx, machine).await?.ok_or_else(|| ProviderError::Absent {
-            doing: doing.clone(),
-            what: format!("machine {machine}"),
-        })?;
+        let seen = self
+            .inspect(cx, machine)
+            .await?
+            .ok_or_else(|| ProviderError::Absent { doing: doing.clone(), what: format!("machine {machine}") })?;
         // On Linux the container's own address first: a published port accepts connections even while nothing listens
         // behind it. Elsewhere the engine lives in a VM and only published ports lead there.
         let direct = (cfg!(target_os = "linux") && self.address.is_local())
             .then(|| seen.addresses.first().map(|(_, ip)| SocketAddr::from((*ip, port))))
             .flatten();
         let published = seen.ports.iter().find(|published| published.guest == port).map(|published| {
-            let bind = if published.bind.is_unspecified() { std::net::Ipv4Addr::LOCALHOST.into() } else { published.bind };
+            let bind =
+                if published.bind.is_unspecified() { std::net::Ipv4Addr::LOCALHOST.into() } else { published.bind };
             SocketAddr::new(bind, published.host)
         });
         let Some(address) = direct.or(published) else {

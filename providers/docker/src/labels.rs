@@ -60,7 +60,8 @@ pub(crate) fn volume(workspace: &Name, id: &MachineId, volume: &Name) -> String 
 
 /// A machine's labels.
 pub(crate) fn of_machine(machine: &ResolvedMachine) -> Labels {
-    let fields: BTreeMap<String, String> = machine.sealed_fields().into_iter().map(|field| (field.path, field.value)).collect();
+    let fields: BTreeMap<String, String> =
+        machine.sealed_fields().into_iter().map(|field| (field.path, field.value)).collect();
     let mut labels = Labels::from([
         (WORKSPACE.to_owned(), machine.workspace.to_string()),
         (TOPOLOGY.to_owned(), machine.id.topology.to_string()),

@@ -9,7 +9,12 @@ use rig_provider_api::{Context, LogEvent, LogRequest, Logs, MachineRef, Result};
 
 #[async_trait]
 impl Logs for DockerProvider {
-    async fn logs(&self, _: &Context, machine: &MachineRef, request: &LogRequest) -> Result<BoxStream<'static, Result<LogEvent>>> {
+    async fn logs(
+        &self,
+        _: &Context,
+        machine: &MachineRef,
+        request: &LogRequest,
+    ) -> Result<BoxStream<'static, Result<LogEvent>>> {
         let options = LogsOptions {
             follow: request.follow,
             stdout: true,

@@ -68,23 +68,21 @@ fn remove(folder: &Path) -> Result {
     }
 }
 
-/// Starts the engine where the host's programs reach its containers. The caller has stopped every other dockerd.
+/// Starts the engine, and says where its socket is. In the host's network, the caller has stopped every other dockerd.
 ///
 /// # Errors
-/// When it cannot be made, another engine runs, or it does not come up.
-#[cfg_attr(not(test), expect(dead_code, reason = "the slow tests call it once they run on two engines"))]
-pub(crate) fn start() -> Result<PathBuf> {
+/// When it cannot be made, another engine runs in the same network, or it does not come up.
+pub(crate) fn start(network: Network) -> Result<PathBuf> {
     prepare()?;
-    engine(Network::Host).start()
+    engine(network).start()
 }
 
 /// Stops what `start` started.
 ///
 /// # Errors
 /// When it does not end.
-#[cfg_attr(not(test), expect(dead_code, reason = "the slow tests call it once they run on two engines"))]
-pub(crate) fn stop() -> Result {
-    engine(Network::Host).stop()
+pub(crate) fn stop(network: Network) -> Result {
+    engine(network).stop()
 }
 
 /// Compose of the same suite. It runs on the host: its own loader brings its own libraries.

@@ -20,7 +20,6 @@ pub(crate) enum Network {
     /// In the host's network, as users have it. Never beside another engine: two of them fight for bridges and rules.
     Host,
     /// In a network namespace of the engine's own: beside any other engine, without a way in or out.
-    #[cfg_attr(not(feature = "bench"), expect(dead_code, reason = "for trials beside an engine that is in use"))]
     Own,
 }
 

@@ -96,7 +96,15 @@ fn a_thousand_mistakes_are_cut_short() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let mut files = folders();
+        files.add("other.kdl", &bytes);
+        let main = "workspace \"t\"\ninclude \"other.kdl\"";
+        if let Err(mistakes) = parse("workspace.kdl", main, &Overrides::default(), &files) {
+            super::support::render(&mistakes);
+        }
+    }
 
     #[test]
     fn any_text_is_read_or_refused(text in ".{0,200}") {

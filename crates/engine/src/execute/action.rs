@@ -1,7 +1,7 @@
 //! One operation: one call to a provider, or one wait.
 
 use super::{await_machine::Waiting, deaths::Deaths};
-use crate::{EngineError, EventSink, Makes};
+use crate::{EngineError, EventSink, Makes, probe::Prober};
 use futures_util::StreamExt;
 use rig_model::{Action, Name, RestartPolicy};
 use rig_provider_api::{Context, LogRequest, MachineRef, Provider, StopMode};
@@ -13,6 +13,7 @@ const TAIL: u32 = 20;
 /// Everything that operations share.
 pub(super) struct Shared {
     pub(super) provider: Arc<dyn Provider>,
+    pub(super) prober: Prober,
     pub(super) workspace: Name,
     pub(super) makes: Arc<dyn Makes>,
     pub(super) deaths: Arc<Deaths>,
@@ -53,7 +54,12 @@ pub(super) fn only_waits(action: &Action) -> bool {
 
 impl Shared {
     /// Carries one operation out. `restart` is the policy of the machine it is about, where it was started by this plan.
-    pub(super) async fn perform(&self, cx: &Context, action: &Action, restart: RestartPolicy) -> Result<(), EngineError> {
+    pub(super) async fn perform(
+        &self,
+        cx: &Context,
+        action: &Action,
+        restart: RestartPolicy,
+    ) -> Result<(), EngineError> {
         let machine = |id: &rig_model::MachineId| MachineRef { workspace: self.workspace.clone(), id: id.clone() };
         let provider = self.provider.as_ref();
         match action {
@@ -86,7 +92,14 @@ impl Shared {
     }
 
     fn waiting(&self, machine: MachineRef, restart: RestartPolicy) -> Waiting<'_> {
-        Waiting { provider: &self.provider, machine, deaths: &self.deaths, sink: self.sink.as_ref(), restart }
+        Waiting {
+            provider: self.provider.as_ref(),
+            prober: &self.prober,
+            machine,
+            deaths: &self.deaths,
+            sink: self.sink.as_ref(),
+            restart,
+        }
     }
 
     fn lacks(&self, capability: &'static str, action: &Action) -> EngineError {

@@ -4,10 +4,10 @@ use super::{
     action::log_tail,
     deaths::{Deaths, End},
 };
-use crate::{EngineError, EventSink, probe};
+use crate::{EngineError, EventSink, probe::Prober};
 use rig_model::{Event, Exit, MachineId, MachineState, Progress, ReadySpec, RestartPolicy};
 use rig_provider_api::{Context, MachineRef, Provider};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// How often a wait looks at the machine itself, beside listening to the engine's news.
@@ -19,7 +19,8 @@ const MOST_RESTARTS: u32 = 5;
 
 /// One wait.
 pub(super) struct Waiting<'a> {
-    pub(super) provider: &'a Arc<dyn Provider>,
+    pub(super) provider: &'a dyn Provider,
+    pub(super) prober: &'a Prober,
     pub(super) machine: MachineRef,
     pub(super) deaths: &'a Deaths,
     pub(super) sink: &'a dyn EventSink,
@@ -40,7 +41,7 @@ impl Waiting<'_> {
                 return Err(EngineError::Interrupted(format!("waiting for machine {}", self.machine)));
             }
             self.survive(cx, &mut ends, &mut looked).await?;
-            match probe::ask(self.provider.as_ref(), cx, &self.machine.workspace, probe).await {
+            match self.prober.ask(cx, &self.machine.workspace, probe).await {
                 Ok(()) => {
                     open = rest;
                     continue;
@@ -86,7 +87,12 @@ impl Waiting<'_> {
             if Instant::now() >= deadline {
                 let last = "it still runs".to_owned();
                 let tail = self.tail().await;
-                return Err(EngineError::NotReady { machine: self.id().clone(), seconds: timeout.as_secs_f64(), last, tail });
+                return Err(EngineError::NotReady {
+                    machine: self.id().clone(),
+                    seconds: timeout.as_secs_f64(),
+                    last,
+                    tail,
+                });
             }
             tokio::select! {
                 () = self.deaths.news(LOOK) => {}
@@ -116,7 +122,11 @@ impl Waiting<'_> {
             RestartPolicy::Always => true,
         };
         if !again || *ends > MOST_RESTARTS {
-            return Err(EngineError::Died { machine: self.id().clone(), exit: exit.to_string(), tail: self.tail().await });
+            return Err(EngineError::Died {
+                machine: self.id().clone(),
+                exit: exit.to_string(),
+                tail: self.tail().await,
+            });
         }
         // Engines do not restart what a person killed through them; while rig waits, the file's word counts.
         tokio::time::sleep(RESTART_GRACE).await;
@@ -140,7 +150,7 @@ impl Waiting<'_> {
     }
 
     async fn tail(&self) -> Vec<String> {
-        log_tail(self.provider.as_ref(), &self.machine).await
+        log_tail(self.provider, &self.machine).await
     }
 
     fn id(&self) -> &MachineId {

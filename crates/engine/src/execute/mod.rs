@@ -6,5 +6,3 @@ mod deaths;
 mod runner;
 
 pub use runner::{Executor, OperationFailure, Report};
-
-

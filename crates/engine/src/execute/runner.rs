@@ -4,8 +4,10 @@ use super::{
     action::{Shared, ends_at_interrupt, limit, log_tail, only_waits},
     deaths::{Deaths, Watcher},
 };
-use crate::{EngineError, EventSink, Interrupt, Makes, sink::OperationProgress};
-use rig_model::{Action, Event, MachineId, MachineState, OpId, Operation, Outcome, Phase, Plan, RestartPolicy, seconds};
+use crate::{EngineError, EventSink, Interrupt, Makes, probe::Prober, sink::OperationProgress};
+use rig_model::{
+    Action, Event, MachineId, MachineState, OpId, Operation, Outcome, Phase, Plan, RestartPolicy, seconds,
+};
 use rig_provider_api::{Context, MachineRef, ObserveScope, Provider, ProviderError};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -99,13 +101,18 @@ impl Executor {
         let deaths = Arc::new(Deaths::default());
         let shared = Arc::new(Shared {
             provider: self.provider.clone(),
+            prober: Prober::new(self.provider.clone()),
             workspace: workspace.clone(),
             makes: self.makes.clone(),
             deaths: deaths.clone(),
             sink: self.sink.clone(),
         });
         let waits = plan.operations.iter().any(|operation| only_waits(&operation.action));
-        let cx = Context::new(self.interrupt.abort.clone(), Duration::from_secs(24 * 3600), Arc::new(rig_provider_api::NoProgress));
+        let cx = Context::new(
+            self.interrupt.abort.clone(),
+            Duration::from_secs(24 * 3600),
+            Arc::new(rig_provider_api::NoProgress),
+        );
         let _watcher = waits.then(|| Watcher::start(self.provider.clone(), workspace.clone(), deaths, cx));
         let mut walk = Walk::new(plan);
         let mut tasks: JoinSet<Ended> = JoinSet::new();
@@ -180,7 +187,9 @@ impl Executor {
                 report.done += 1;
                 Outcome::Done
             }
-            Err(EngineError::Interrupted(_) | EngineError::Provider(ProviderError::Cancelled { .. })) if report.interrupted => {
+            Err(EngineError::Interrupted(_) | EngineError::Provider(ProviderError::Cancelled { .. }))
+                if report.interrupted =>
+            {
                 report.left.push(operation.action.to_string());
                 Outcome::Cancelled
             }
@@ -271,10 +280,14 @@ impl<'a> Walk<'a> {
 
     /// The next operation that can begin, taken out of those that wait.
     fn next(&mut self, jobs: usize) -> Option<&'a Operation> {
-        let works = |op: &OpId| jobs == 1 || !self.operations.get(op).is_some_and(|operation| only_waits(&operation.action));
+        let works =
+            |op: &OpId| jobs == 1 || !self.operations.get(op).is_some_and(|operation| only_waits(&operation.action));
         let room = self.running.iter().filter(|op| works(op)).count() < jobs;
         let op = *self.waiting.iter().find(|op| {
-            let ready = self.operations.get(op).is_some_and(|operation| operation.after.iter().all(|before| self.done.contains(before)));
+            let ready = self
+                .operations
+                .get(op)
+                .is_some_and(|operation| operation.after.iter().all(|before| self.done.contains(before)));
             ready && (room || !works(op))
         })?;
         self.waiting.remove(&op);

@@ -2,7 +2,7 @@
 
 use crate::PlanError;
 use ipnet::Ipv4Net;
-use rig_model::{MachineId, Name, NetworkSpec, Observed, ResolvedNetwork, Topology, Workspace, usable};
+use rig_model::{Hasher, MachineId, Name, NetworkSpec, Observed, ResolvedNetwork, Topology, Workspace, usable};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
@@ -32,14 +32,19 @@ impl Addresses {
         let mut addresses = Self::default();
         let mut taken: Vec<Ipv4Net> = observed.foreign_subnets.clone();
         taken.extend(observed.networks.iter().filter_map(|network| network.subnet));
-        taken.extend(workspace.topologies.values().flat_map(|topology| &topology.networks).filter_map(|spec| spec.subnet));
+        taken.extend(
+            workspace.topologies.values().flat_map(|topology| &topology.networks).filter_map(|spec| spec.subnet),
+        );
         for topology in workspace.topologies.values() {
             for spec in &topology.networks {
                 let subnet = match spec.subnet.or_else(|| there(observed, topology, spec)) {
                     Some(subnet) => subnet,
                     None => {
-                        let subnet = free(&taken, topology.machines.len())
-                            .ok_or_else(|| PlanError::NoRange { network: format!("{}/{}", topology.name, spec.name) })?;
+                        let subnet =
+                            free(&taken, topology.machines.len(), &[&workspace.name, &topology.name, &spec.name])
+                                .ok_or_else(|| PlanError::NoRange {
+                                    network: format!("{}/{}", topology.name, spec.name),
+                                })?;
                         taken.push(subnet);
                         subnet
                     }
@@ -59,10 +64,20 @@ impl Addresses {
         Ok(addresses)
     }
 
-    fn assign_network(&mut self, topology: &Topology, spec: &NetworkSpec, subnet: Ipv4Net, observed: &Observed) -> Result<(), PlanError> {
+    fn assign_network(
+        &mut self,
+        topology: &Topology,
+        spec: &NetworkSpec,
+        subnet: Ipv4Net,
+        observed: &Observed,
+    ) -> Result<(), PlanError> {
         let members = || {
             topology.machines.iter().filter_map(|machine| {
-                machine.networks.iter().find(|attachment| attachment.network == spec.name).map(|attachment| (machine, attachment.ip))
+                machine
+                    .networks
+                    .iter()
+                    .find(|attachment| attachment.network == spec.name)
+                    .map(|attachment| (machine, attachment.ip))
             })
         };
         // First what the file says, then what machines have, then the lowest free one: an address that somebody was
@@ -117,10 +132,19 @@ fn there(observed: &Observed, topology: &Topology, spec: &NetworkSpec) -> Option
     observed.networks.iter().find(|seen| seen.topology == topology.name && seen.name == spec.name)?.subnet
 }
 
-/// The first range of the pool that overlaps no other.
-fn free(taken: &[Ipv4Net], machines: usize) -> Option<Ipv4Net> {
+/// A range of the pool that overlaps no other. The search begins at a place that depends on the names: two workspaces
+/// that come up at the same moment do not see each other's networks yet and must not choose the same one.
+fn free(taken: &[Ipv4Net], machines: usize, names: &[&Name]) -> Option<Ipv4Net> {
     // Room to scale to twice the size without another range.
-    let prefix = if machines * 2 > usable(&Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, SMALL)).count() { LARGE } else { SMALL };
+    let roomy = machines * 2 > usable(&Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, SMALL)).count();
+    let prefix = if roomy { LARGE } else { SMALL };
     let overlaps = |a: &Ipv4Net, b: &Ipv4Net| a.contains(&b.network()) || b.contains(&a.network());
-    POOL.subnets(prefix).ok()?.find(|subnet| !taken.iter().any(|other| overlaps(subnet, other)))
+    let ranges: Vec<Ipv4Net> = POOL.subnets(prefix).ok()?.collect();
+    let mut hasher = Hasher::new("range/1");
+    for name in names {
+        hasher.part(name.as_str());
+    }
+    let place = usize::from_str_radix(&hasher.finish().as_str()[..4], 16).unwrap_or_default() % ranges.len();
+    let (behind, before) = (ranges.iter().skip(place), ranges.iter().take(place));
+    behind.chain(before).find(|range| !taken.iter().any(|other| overlaps(range, other))).copied()
 }

@@ -24,7 +24,9 @@ pub fn check_budget(
     if wanted > engine.memory {
         return Err(PlanError::MemoryBudget { wanted, available: engine.memory, machines: memory });
     }
-    let cpus = MilliCpus(machines.iter().filter_map(|machine| machine.limits.cpus).fold(0, |sum, cpus| sum.saturating_add(cpus.0)));
+    let cpus = MilliCpus(
+        machines.iter().filter_map(|machine| machine.limits.cpus).fold(0, |sum, cpus| sum.saturating_add(cpus.0)),
+    );
     Ok((cpus > engine.cpus).then(|| PlanNote {
         text: format!("the machines may use {cpus} processors, the engine has {}: they will share", engine.cpus),
         hint: None,

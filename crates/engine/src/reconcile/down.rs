@@ -25,7 +25,10 @@ pub fn halt(workspace: &Workspace, observed: &Observed, selection: &Selection) -
     let running: Vec<&ObservedMachine> = observed
         .machines
         .iter()
-        .filter(|machine| selection.contains(&machine.id) && (machine.state.is_running() || machine.state == rig_model::MachineState::Restarting))
+        .filter(|machine| {
+            selection.contains(&machine.id)
+                && (machine.state.is_running() || machine.state == rig_model::MachineState::Restarting)
+        })
         .collect();
     let mut stops: BTreeMap<&MachineId, OpId> = BTreeMap::new();
     for machine in dependents_first(workspace, &running) {
@@ -102,7 +105,12 @@ pub(super) fn stop(workspace: &Workspace, machine: &MachineId) -> Action {
 fn dependents_first<'a>(workspace: &Workspace, machines: &[&'a ObservedMachine]) -> Vec<&'a ObservedMachine> {
     let mut order: Vec<&MachineId> = Vec::new();
     let mut visited: BTreeSet<&MachineId> = BTreeSet::new();
-    fn visit<'w>(workspace: &'w Workspace, id: &'w MachineId, visited: &mut BTreeSet<&'w MachineId>, order: &mut Vec<&'w MachineId>) {
+    fn visit<'w>(
+        workspace: &'w Workspace,
+        id: &'w MachineId,
+        visited: &mut BTreeSet<&'w MachineId>,
+        order: &mut Vec<&'w MachineId>,
+    ) {
         if !visited.insert(id) {
             return;
         }

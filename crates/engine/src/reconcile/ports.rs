@@ -16,7 +16,11 @@ impl HostPorts {
     ///
     /// # Errors
     /// All ports that somebody else has, or that cannot be found.
-    pub fn assign(workspace: &Workspace, observed: &Observed, selected: &dyn Fn(&MachineId) -> bool) -> Result<Self, Vec<PlanError>> {
+    pub fn assign(
+        workspace: &Workspace,
+        observed: &Observed,
+        selected: &dyn Fn(&MachineId) -> bool,
+    ) -> Result<Self, Vec<PlanError>> {
         let mut ports = Self::default();
         for foreign in &observed.host_ports {
             ports.taken.insert((foreign.protocol, foreign.port), foreign.owner.clone());
@@ -53,16 +57,21 @@ impl HostPorts {
             let seen = observed.machines.iter().find(|seen| seen.id == machine.id);
             for port in machine.ports.iter().filter(|port| port.host == RequestedPort::Auto) {
                 let has = seen.and_then(|seen| {
-                    seen.ports.iter().find(|has| has.guest == port.guest && has.protocol == port.protocol && has.bind == port.bind)
+                    seen.ports
+                        .iter()
+                        .find(|has| has.guest == port.guest && has.protocol == port.protocol && has.bind == port.bind)
                 });
                 match has {
-                    Some(has) if !ports.taken.contains_key(&(port.protocol, has.host)) => ports.give(machine, port, has.host),
+                    Some(has) if !ports.taken.contains_key(&(port.protocol, has.host)) => {
+                        ports.give(machine, port, has.host);
+                    }
                     _ => open.push((*machine, port)),
                 }
             }
         }
         for (machine, port) in open {
-            let free = (port.guest.max(1024)..=u16::MAX).find(|host| !ports.taken.contains_key(&(port.protocol, *host)));
+            let free =
+                (port.guest.max(1024)..=u16::MAX).find(|host| !ports.taken.contains_key(&(port.protocol, *host)));
             match free {
                 Some(host) => ports.give(machine, port, host),
                 None => errors.push(PlanError::NoPort { machine: machine.id.clone(), guest: port.guest }),

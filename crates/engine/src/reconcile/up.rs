@@ -4,8 +4,8 @@ use super::{Addresses, Graph, HostPorts, budget, down, resolve::Resolver};
 use crate::{BoxTable, PlanError, Selection};
 use camino::Utf8Path;
 use rig_model::{
-    Action, BoxName, Cause, Condition, EngineFacts, Field, FieldChange, MachineId, MachineSpec, MachineState, Name, Observed,
-    ObservedMachine, OpId, Plan, PlanNote, ResolvedMachine, Workspace,
+    Action, BoxName, Cause, Condition, EngineFacts, Field, FieldChange, MachineId, MachineSpec, MachineState, Name,
+    Observed, ObservedMachine, OpId, Plan, PlanNote, ResolvedMachine, Workspace,
 };
 use std::collections::BTreeMap;
 
@@ -39,7 +39,12 @@ pub struct UpOptions {
 ///
 /// # Errors
 /// All reasons why there is none.
-pub fn up(desired: Desired<'_>, observed: &Observed, selection: &Selection, options: UpOptions) -> Result<Plan, Vec<PlanError>> {
+pub fn up(
+    desired: Desired<'_>,
+    observed: &Observed,
+    selection: &Selection,
+    options: UpOptions,
+) -> Result<Plan, Vec<PlanError>> {
     let workspace = desired.workspace;
     let selected = |id: &MachineId| {
         selection.contains(id) && (!options.existing_only || observed.machines.iter().any(|seen| seen.id == *id))
@@ -151,7 +156,12 @@ impl Planner<'_> {
     }
 
     /// A machine that was made as the file says.
-    fn existing(&mut self, spec: &MachineSpec, seen: &ObservedMachine, resolved: ResolvedMachine) -> Result<(), PlanError> {
+    fn existing(
+        &mut self,
+        spec: &MachineSpec,
+        seen: &ObservedMachine,
+        resolved: ResolvedMachine,
+    ) -> Result<(), PlanError> {
         match seen.state {
             MachineState::Dead => {
                 let cause = Cause::Unusable { state: seen.state.to_string() };
@@ -173,7 +183,11 @@ impl Planner<'_> {
                 self.start(spec, cause, vec![stopped])
             }
             // A one-shot that ended well has done what it is for.
-            MachineState::Exited if self.is_one_shot(&spec.id) && seen.exit.as_ref().is_some_and(|exit| exit.code == 0) => Ok(()),
+            MachineState::Exited
+                if self.is_one_shot(&spec.id) && seen.exit.as_ref().is_some_and(|exit| exit.code == 0) =>
+            {
+                Ok(())
+            }
             MachineState::Created | MachineState::Exited => {
                 let network = self.network_ops(spec);
                 self.start(spec, Cause::Stopped, network)
@@ -181,7 +195,13 @@ impl Planner<'_> {
         }
     }
 
-    fn create(&mut self, spec: &MachineSpec, resolved: ResolvedMachine, cause: Cause, mut after: Vec<OpId>) -> Result<(), PlanError> {
+    fn create(
+        &mut self,
+        spec: &MachineSpec,
+        resolved: ResolvedMachine,
+        cause: Cause,
+        mut after: Vec<OpId>,
+    ) -> Result<(), PlanError> {
         after.extend(self.network_ops(spec));
         after.extend(self.box_op(&spec.box_name, &format!("machine {}", spec.id)));
         let created = self.graph.add(Action::CreateMachine { machine: Box::new(resolved) }, cause.clone(), after);
@@ -223,7 +243,9 @@ impl Planner<'_> {
     }
 
     fn is_one_shot(&self, machine: &MachineId) -> bool {
-        let waits = |dependency: &rig_model::Dependency| dependency.machine == *machine && dependency.condition == Condition::Done;
+        let waits = |dependency: &rig_model::Dependency| {
+            dependency.machine == *machine && dependency.condition == Condition::Done
+        };
         self.desired.workspace.machines().any(|other| other.after.iter().any(waits))
     }
 
@@ -256,7 +278,8 @@ impl Planner<'_> {
             return None;
         }
         let needed = format!("box {name}");
-        let mut after: Vec<OpId> = choice.parent.as_ref().and_then(|parent| self.box_op(parent, &needed)).into_iter().collect();
+        let mut after: Vec<OpId> =
+            choice.parent.as_ref().and_then(|parent| self.box_op(parent, &needed)).into_iter().collect();
         for artifact in &choice.artifacts {
             after.extend(self.artifact_op(artifact, &needed));
         }
@@ -291,7 +314,8 @@ pub fn build_boxes(workspace: &Workspace, boxes: &BoxTable) -> Plan {
     let mut graph = Graph::default();
     // Parents stand before children in the table.
     for (name, choice) in boxes.iter().filter(|(_, choice)| !choice.present) {
-        let mut after: Vec<OpId> = choice.parent.as_ref().and_then(|parent| ops.get(parent)).copied().into_iter().collect();
+        let mut after: Vec<OpId> =
+            choice.parent.as_ref().and_then(|parent| ops.get(parent)).copied().into_iter().collect();
         for artifact in &choice.artifacts {
             let Some(spec) = workspace.artifacts.get(artifact) else { continue };
             let op = artifacts.entry(artifact.clone()).or_insert_with(|| {
@@ -338,7 +362,12 @@ fn changes(old: &[Field], new: &[Field]) -> Vec<FieldChange> {
 
 /// Machines in an order in which one stands behind all it depends on. `after` has no cycles: the decoder refuses them.
 fn dependencies_first(workspace: &Workspace) -> Vec<&MachineSpec> {
-    fn visit<'w>(workspace: &'w Workspace, spec: &'w MachineSpec, seen: &mut std::collections::HashSet<&'w MachineId>, order: &mut Vec<&'w MachineSpec>) {
+    fn visit<'w>(
+        workspace: &'w Workspace,
+        spec: &'w MachineSpec,
+        seen: &mut std::collections::HashSet<&'w MachineId>,
+        order: &mut Vec<&'w MachineSpec>,
+    ) {
         if !seen.insert(&spec.id) {
             return;
         }

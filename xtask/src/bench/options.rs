@@ -1,0 +1,95 @@
+//! The arguments of `cargo xtask bench`.
+
+use crate::cargo::Result;
+
+const HELP: &str = "\
+cargo xtask bench [--rounds N] [--quick] [--engine current|current-apart|debian|unix://SOCKET]
+
+  --rounds N   how often everything is done; what is printed are medians [default: 5]
+  --quick      2 rounds, 1 and 5 machines, no Spark; docs/performance.md is not written
+  --engine     current: the one of Debian sid, started for this run; current-apart: the same in a network of its own,
+               beside an engine that is in use, without Spark; debian: the one of Debian stable, that runs or is started
+               [default: DOCKER_HOST, /var/run/docker.sock]";
+
+/// Which engine is measured on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum EngineChoice {
+    /// Whatever answers.
+    Any,
+    /// The newest that Debian has.
+    Current,
+    /// The same, beside another one.
+    CurrentApart,
+    /// Debian stable's.
+    Debian,
+    /// The one behind this socket.
+    Socket(String),
+}
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    /// How often.
+    pub(super) rounds: usize,
+    /// Only to see that everything works.
+    pub(super) quick: bool,
+    /// Where.
+    pub(super) engine: EngineChoice,
+}
+
+impl Options {
+    /// Reads the arguments.
+    ///
+    /// # Errors
+    /// When one is unknown or has no sensible value.
+    pub(super) fn parse(arguments: &[String]) -> Result<Self> {
+        let (mut rounds, mut quick, mut engine) = (None, false, EngineChoice::Any);
+        let mut rest = arguments.iter().map(String::as_str);
+        while let Some(argument) = rest.next() {
+            match argument {
+                "--quick" => quick = true,
+                "--rounds" => {
+                    let number = rest.next().and_then(|text| text.parse().ok()).filter(|number| (1..=1000).contains(number));
+                    rounds = Some(number.ok_or_else(|| format!("--rounds wants a number from 1 to 1000\n\n{HELP}"))?);
+                }
+                "--engine" => engine = Self::engine(rest.next().unwrap_or_default())?,
+                other => return Err(format!("unknown argument {other:?}\n\n{HELP}")),
+            }
+        }
+        Ok(Self { rounds: rounds.unwrap_or(if quick { 2 } else { 5 }), quick, engine })
+    }
+
+    fn engine(text: &str) -> Result<EngineChoice> {
+        match text {
+            "current" => Ok(EngineChoice::Current),
+            "current-apart" => Ok(EngineChoice::CurrentApart),
+            "debian" => Ok(EngineChoice::Debian),
+            _ => match text.strip_prefix("unix://") {
+                Some(socket) if !socket.is_empty() => Ok(EngineChoice::Socket(socket.to_owned())),
+                _ => Err(format!("--engine does not know {text:?}\n\n{HELP}")),
+            },
+        }
+    }
+
+    /// How many machines are brought up at once.
+    pub(super) fn counts(&self) -> &'static [usize] {
+        if self.quick { &[1, 5] } else { &[1, 5, 10, 50] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Options> {
+        Options::parse(&text.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn arguments_are_read() {
+        let options = parse("--engine unix:///run/x.sock --rounds 3").expect("valid arguments");
+        assert_eq!((options.rounds, options.engine), (3, EngineChoice::Socket("/run/x.sock".to_owned())));
+        assert_eq!(parse("--quick").expect("valid arguments").rounds, 2);
+        assert!(parse("--rounds 0").is_err() && parse("--engine tcp://x").is_err() && parse("--fast").is_err());
+    }
+}
