@@ -76,7 +76,14 @@ impl App {
         let file = self.file()?;
         let folder = file.parent().map_or_else(|| Utf8PathBuf::from("."), Utf8Path::to_owned);
         let layout = Layout::new(&folder);
-        let scale = Scale::load(&layout)?;
+        let mut scale = Scale::load(&layout)?;
+        if !scale.is_empty() {
+            // Counts of groups that the file has no longer are not the user's mistake.
+            let plain = self.load(&file, &Scale::default())?;
+            scale.retain(|topology, group| {
+                plain.workspace.topologies.get(topology).is_some_and(|topology| topology.counts.contains_key(group))
+            });
+        }
         let loaded = self.load(&file, &scale)?;
         Ok(Opened { loaded, layout, scale })
     }

@@ -59,9 +59,12 @@ impl Scale {
         self.counts.entry(topology).or_default().insert(group, count);
     }
 
-    /// Forgets the counts of a topology.
-    pub fn forget(&mut self, topology: &Name) {
-        self.counts.remove(topology);
+    /// Forgets the counts of all groups that `keep` does not want.
+    pub fn retain(&mut self, keep: impl Fn(&Name, &Name) -> bool) {
+        for (topology, groups) in &mut self.counts {
+            groups.retain(|group, _| keep(topology, group));
+        }
+        self.counts.retain(|_, groups| !groups.is_empty());
     }
 
     /// All counts: topology, group, machines.
@@ -111,7 +114,7 @@ mod tests {
         let mut scale = Scale::default();
         scale.set(name("a"), name("x"), 1);
         scale.set(name("b"), name("x"), 2);
-        scale.forget(&name("a"));
+        scale.retain(|topology, _| *topology != name("a"));
         assert_eq!(scale.iter().collect::<Vec<_>>(), [(&name("b"), &name("x"), 2)]);
     }
 

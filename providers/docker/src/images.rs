@@ -49,18 +49,20 @@ impl Images for DockerProvider {
         };
         let body = body_try_stream(root);
         cx.run(&doing, async {
-            // The same content: importing it again would only leave the image of before without a name.
-            if let Ok(there) = self.docker.inspect_image(&tag.image).await {
-                let labels = there.config.and_then(|config| config.labels).unwrap_or_default();
-                if labels::digest(&labels).as_ref() == Some(&tag.digest) {
-                    return Ok(());
-                }
-            }
+            let id = async || self.docker.inspect_image(&tag.image).await.ok().and_then(|image| image.id);
+            let before = id().await;
             self.docker
                 .create_image(Some(options), Some(body), None)
                 .try_for_each(|_| std::future::ready(Ok(())))
                 .await
-                .map_err(|error| error::failure(&doing, &tag.image, error))
+                .map_err(|error| error::failure(&doing, &tag.image, error))?;
+            // The image of before has lost its name. While a machine or a box uses it the engine keeps it, and says so.
+            if let Some(before) = before
+                && id().await.as_ref() != Some(&before)
+            {
+                let _ = self.docker.remove_image(&before, None::<RemoveImageOptions>, None).await;
+            }
+            Ok(())
         })
         .await
     }

@@ -8,7 +8,7 @@ cargo xtask bench [--rounds N] [--quick] [--engine current|current-apart|debian|
   --rounds N   how often everything is done; what is printed are medians [default: 5]
   --quick      2 rounds, 1 and 5 machines, no Spark; docs/performance.md is not written
   --engine     current: the one of Debian sid, started for this run; current-apart: the same in a network of its own,
-               beside an engine that is in use, without Spark; debian: the one of Debian stable, that runs or is started
+               beside an engine that is in use, without Spark and Vagrant; debian: the one of Debian stable, that runs or is started
                [default: DOCKER_HOST, /var/run/docker.sock]";
 
 /// Which engine is measured on.

@@ -18,6 +18,9 @@ use super::{
 use crate::{cargo::Result, lab::packages};
 use std::{fs, path::PathBuf, time::Instant};
 
+/// Why contenders are left out that talk to their machines.
+const UNREACHABLE: &str = "the host does not reach this engine's containers";
+
 /// Measures with these arguments.
 ///
 /// # Errors
@@ -55,7 +58,9 @@ fn on(engine: &Engine, options: &Options, folder: PathBuf) -> Result {
         Ok(compose) => contenders.push(Box::new(compose)),
         Err(error) => results.left_out.push(format!("compose: {error}")),
     }
-    match Vagrant::new(&setting) {
+    // Vagrant tries to log in for 16 s when it gets no answer at all, not even a refusal.
+    let vagrant = engine.reachable.then(|| Vagrant::new(&setting)).unwrap_or_else(|| Err(UNREACHABLE.to_owned()));
+    match vagrant {
         Ok(vagrant) => contenders.push(Box::new(vagrant)),
         Err(error) => results.left_out.push(format!("vagrant: {error}")),
     }
@@ -69,7 +74,7 @@ fn on(engine: &Engine, options: &Options, folder: PathBuf) -> Result {
     } else if engine.reachable {
         spark::all(options, &setting, &rig, &onlooker, &mut results)?;
     } else {
-        results.left_out.push("Spark: the host does not reach this engine's containers".to_owned());
+        results.left_out.push(format!("Spark: {UNREACHABLE}"));
     }
     own::all(options, &setting, &mut rig, &onlooker, &mut results)?;
     onlooker.remove_all(true)?;

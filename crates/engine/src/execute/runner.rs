@@ -119,11 +119,7 @@ impl Executor {
         let mut phases = Spans::default();
         let mut topologies: BTreeMap<rig_model::Name, Spans> = BTreeMap::new();
         loop {
-            let stopped = self.interrupt.stop.is_cancelled();
-            if stopped && !report.interrupted {
-                report.interrupted = true;
-                self.sink.emit(Event::Interrupted);
-            }
+            let stopped = self.notice_interrupt(&mut report);
             while !stopped && let Some(operation) = walk.next(self.jobs.max(1)) {
                 self.spawn(&mut tasks, &shared, operation, walk.restart(operation));
             }
@@ -137,6 +133,8 @@ impl Executor {
                 Ok(ended) => ended,
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             };
+            // An interruption may have ended this very task.
+            self.notice_interrupt(&mut report);
             let operation = walk.finished(ended.op, ended.result.is_ok());
             let phase = operation.action.phase();
             phases.add(phase, ended.began, Instant::now());
@@ -161,6 +159,16 @@ impl Executor {
             seconds: seconds(report.elapsed),
         });
         report
+    }
+
+    /// Whether the user interrupted; says so the first time.
+    fn notice_interrupt(&self, report: &mut Report) -> bool {
+        let stopped = self.interrupt.stop.is_cancelled();
+        if stopped && !report.interrupted {
+            report.interrupted = true;
+            self.sink.emit(Event::Interrupted);
+        }
+        stopped
     }
 
     fn spawn(&self, tasks: &mut JoinSet<Ended>, shared: &Arc<Shared>, operation: &Operation, restart: RestartPolicy) {
