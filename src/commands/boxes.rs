@@ -40,10 +40,11 @@ pub(crate) async fn run(app: &App, command: Boxes) -> Result<(), Failure> {
             let (observed, engine) = tokio::join!(session.observe(&cx, scope), session.provider.probe(&cx));
             let plans = app.box_plans(&session, &engine?.platform, &observed?, &names)?;
             let mut table = app.box_table(&session, &plans)?;
-            let make = plans.plans.to_make(&names, no_cache);
+            // Anew are the named ones; what they are built from is made only where it is missing.
+            let missing = plans.plans.to_make(&names, false);
             for (name, choice) in &mut table {
-                choice.present = !make.contains(&name);
-                choice.no_cache = no_cache;
+                choice.no_cache = no_cache && names.contains(name);
+                choice.present = !missing.contains(&name) && !choice.no_cache;
             }
             let plan = reconcile::build_boxes(&session.workspace, &table);
             if execution.dry_run {

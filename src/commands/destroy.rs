@@ -1,6 +1,6 @@
 //! `rig destroy`
 
-use super::up;
+use super::{settle::settle, up};
 use crate::{
     app::{App, HostBoxes},
     cli::Destroy,
@@ -11,14 +11,14 @@ use crate::{
 use rig_engine::{DestroyOptions, Selection, reconcile};
 use rig_model::Action;
 use rig_provider_api::ObserveScope;
-use rig_state::Scale;
+use rig_state::{Scale, WorkspaceLock};
 use std::{io::IsTerminal, time::Duration};
 
 /// Removes machines, with their networks, and with their volumes when asked.
 pub(crate) async fn run(app: &App, arguments: &Destroy) -> Result<(), Failure> {
     let opened = app.open()?;
     let execution = &arguments.act.execution;
-    let _lock = if execution.dry_run { None } else { Some(app.lock(&opened.layout, "rig destroy").await?) };
+    let lock = if execution.dry_run { None } else { Some(app.lock(&opened.layout, "rig destroy").await?) };
     let session = app.session(&opened, Start::Never).await?;
     let scope = ObserveScope { networks: true, volumes: arguments.volumes, ..ObserveScope::MACHINES };
     let observed = session.observe(&app.context(Duration::from_secs(60)), scope).await?;
@@ -32,7 +32,19 @@ pub(crate) async fn run(app: &App, arguments: &Destroy) -> Result<(), Failure> {
     if !arguments.force && !plan.operations.is_empty() {
         confirm(app, &plan)?;
     }
-    let report = app.execute(&session, HostBoxes::none(), &plan, execution).await?;
+    let mut report = app.execute(&session, HostBoxes::none(), &plan, execution).await?;
+    if lock.as_ref().is_some_and(WorkspaceLock::is_after_crash) {
+        let again = async || {
+            let observed = session.observe(&app.context(Duration::from_secs(60)), scope).await?;
+            let options = DestroyOptions { volumes: arguments.volumes };
+            let plan = reconcile::destroy(&session.workspace, &observed, &selection, options);
+            if plan.operations.is_empty() {
+                return Ok(None);
+            }
+            app.execute(&session, HostBoxes::none(), &plan, execution).await.map(Some)
+        };
+        settle(&mut report, again).await?;
+    }
     // Without machines nothing is scaled: the next `up` begins with the file's counts.
     if selection.is_all() && report.is_success() {
         Scale::clear(&opened.layout)?;

@@ -12,6 +12,7 @@ mod logs;
 mod plan;
 mod port;
 mod scale;
+mod settle;
 mod status;
 mod up;
 mod validate;

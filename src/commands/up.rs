@@ -1,5 +1,6 @@
 //! `rig up` and `rig reload`
 
+use super::settle::settle;
 use crate::{
     app::{App, HostBoxes, Opened, with_dependencies},
     cli::{Act, Execution, Up},
@@ -10,6 +11,7 @@ use crate::{
 use rig_engine::{Report, Selection, Session, UpOptions};
 use rig_model::{Plan, seconds};
 use rig_provider_api::ObserveScope;
+use rig_state::WorkspaceLock;
 use serde::Serialize;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -53,14 +55,26 @@ pub(crate) async fn bring_up(
     execution: &Execution,
     command: &str,
 ) -> Result<Option<Report>, Failure> {
-    let _lock = if execution.dry_run { None } else { Some(app.lock(&opened.layout, command).await?) };
+    let lock = if execution.dry_run { None } else { Some(app.lock(&opened.layout, command).await?) };
     let session = app.session(opened, if execution.dry_run { Start::Never } else { Start::IfNeeded }).await?;
     let prepared = prepare(app, &session, targets, options).await?;
     if execution.dry_run {
         render::print_plan(&app.ui, &prepared.plan);
         return Ok(None);
     }
-    Ok(Some(app.execute(&session, prepared.boxes, &prepared.plan, execution).await?))
+    let mut report = app.execute(&session, prepared.boxes, &prepared.plan, execution).await?;
+    if lock.as_ref().is_some_and(WorkspaceLock::is_after_crash) {
+        let options = UpOptions { restart: false, ..options };
+        let again = async || {
+            let prepared = prepare(app, &session, targets, options).await?;
+            if prepared.plan.operations.is_empty() {
+                return Ok(None);
+            }
+            app.execute(&session, prepared.boxes, &prepared.plan, execution).await.map(Some)
+        };
+        settle(&mut report, again).await?;
+    }
+    Ok(Some(report))
 }
 
 /// Observes and makes the plan.

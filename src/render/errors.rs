@@ -5,7 +5,7 @@ use super::{
     ui::{Ui, err},
 };
 use crate::failure::Failure;
-use rig_engine::{EngineError, OperationFailure};
+use rig_engine::OperationFailure;
 use serde::Serialize;
 
 /// Says why a command failed.
@@ -39,15 +39,8 @@ pub(crate) fn operation_failures(ui: &Ui, failures: &[OperationFailure]) {
         return;
     }
     for failure in failures {
-        let text = match &failure.error {
-            // These name the machine themselves.
-            error @ (EngineError::Died { .. }
-            | EngineError::NotReady { .. }
-            | EngineError::NotDone { .. }
-            | EngineError::Gone { .. }) => error.to_string(),
-            error if error.to_string().contains(&failure.title) => error.to_string(),
-            error => format!("{}: {error}", failure.title),
-        };
+        // Errors say themselves what was being done, and to what.
+        let text = failure.error.to_string();
         block(&text, failure.error.tail(), failure.error.hint().as_deref());
     }
 }

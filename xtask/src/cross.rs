@@ -65,7 +65,15 @@ fn debian_cargo(arguments: &[&str], target: &str, folder: &Path) -> Command {
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_PROFILE_DEV_DEBUG", "false")
         .env("CARGO_INCREMENTAL", "0");
-    for name in ["RUSTUP_TOOLCHAIN", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTDOC", "RUSTFLAGS", "CARGO", "LD_LIBRARY_PATH"] {
+    for name in [
+        "RUSTUP_TOOLCHAIN",
+        "RUSTC_WRAPPER",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "RUSTDOC",
+        "RUSTFLAGS",
+        "CARGO",
+        "LD_LIBRARY_PATH",
+    ] {
         command.env_remove(name);
     }
     command
@@ -118,7 +126,8 @@ fn macos() -> Result {
     let folder = folder("macos")?;
     let python = ziglang()?;
     let compiler = wrapper(&folder, "zig-cc", &zig_cc(&python))?;
-    let archiver = wrapper(&folder, "zig-ar", &format!("#!/bin/sh\nexec '{}' -m ziglang ar \"$@\"\n", python.display()))?;
+    let archiver =
+        wrapper(&folder, "zig-ar", &format!("#!/bin/sh\nexec '{}' -m ziglang ar \"$@\"\n", python.display()))?;
     let mut check = debian_cargo(&["check", "--workspace"], "aarch64-apple-darwin", &folder);
     check
         .env("CC_aarch64_apple_darwin", &compiler)

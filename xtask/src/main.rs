@@ -1,7 +1,10 @@
 //! Development tasks. `test` and `demo` are the two commands of the README; both are thin: what they do is in the product.
 
+mod bench;
 mod cargo;
+mod cross;
 mod demo;
+mod lab;
 mod test;
 
 use std::process::ExitCode;
@@ -12,6 +15,7 @@ cargo xtask <task>
   test [--fast]   everything that says that the project is sound; --fast leaves out engines, clusters and other platforms
   demo            installs what is missing, brings the root workspace up, runs its checks
   cross           builds for Windows, type-checks for macOS
+  lab             starts and stops a current Docker engine of Debian's next release, for trials
   bench           measures rig beside the raw engine API, compose and Vagrant; writes docs/performance.md
 ";
 
@@ -20,6 +24,9 @@ fn main() -> ExitCode {
     let result = match arguments.first().map(String::as_str) {
         Some("test") => test::run(arguments.iter().any(|argument| argument == "--fast")),
         Some("demo") => demo::run(),
+        Some("cross") => cross::cross(),
+        Some("bench") => bench::run(&arguments[1..]),
+        Some("lab") => lab::run(&arguments[1..]),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);

@@ -1,7 +1,11 @@
 //! `cargo xtask test`: everything that says that the project is sound, the fast part first.
 
-use crate::cargo::{self, Result, cargo, release, rig};
-use std::time::Instant;
+use crate::{
+    cargo::{self, Result, cargo, release, rig},
+    cross,
+    lab::{self, Network, packages},
+};
+use std::{path::Path, time::Instant};
 
 /// The features that turn on tests with real engines.
 const ENGINE_TESTS: &str = "rig/engine-tests,rig-provider-docker/engine-tests";
@@ -27,13 +31,32 @@ fn fast() -> Result {
     cargo::run("lints", &mut cargo(&lints))
 }
 
-/// Real engines and clusters.
+/// Real engines and clusters: the host's engine, then the current one, then other platforms.
 fn slow() -> Result {
     let program = release()?;
+    // The conformance suite makes its machines from it.
+    packages::install(&["busybox-static"])?;
     cargo::run("rig doctor --fix", &mut rig(&program, &["doctor", "--fix"]))?;
+    engine_tests(&program, None)?;
+    // Two daemons would fight over the bridge and the packet filter. Another engine than rig's own is not stopped here:
+    // the current one then refuses to start, and says why.
+    cargo::run("rig engine stop", &mut rig(&program, &["engine", "stop"]))?;
+    let socket = lab::current_engine::start(Network::Host)?;
+    let tested = engine_tests(&program, Some(&format!("unix://{}", socket.display())));
+    lab::current_engine::stop(Network::Host)?;
+    tested?;
+    cross::cross()
+}
+
+/// The conformance suite and the scenarios on one engine; without an address on the one that rig finds.
+fn engine_tests(program: &Path, engine: Option<&str>) -> Result {
+    let (name, address) = match engine {
+        Some(address) => ("the current engine", address.to_owned()),
+        None => ("the host's engine", endpoint(program)?),
+    };
     let conformance =
         ["test", "--locked", "--package", "rig-provider-docker", "--features", "engine-tests", "--test", "conformance"];
-    cargo::run("provider conformance on the engine", &mut cargo(&conformance))?;
+    cargo::run(&format!("conformance on {name}"), cargo(&conformance).env("RIG_TEST_ENGINE", &address))?;
     let scenarios = [
         "test",
         "--locked",
@@ -46,5 +69,16 @@ fn slow() -> Result {
         "--",
         "--test-threads=1",
     ];
-    cargo::run("scenarios on the engine", cargo(&scenarios).env("RIG_PROGRAM", &program))
+    let mut command = cargo(&scenarios);
+    cargo::run(&format!("scenarios on {name}"), command.env("RIG_PROGRAM", program).env("RIG_ENGINE", &address))
+}
+
+/// Where the engine is that rig uses.
+fn endpoint(program: &Path) -> Result<String> {
+    let doing = "rig engine status";
+    let output = rig(program, &["engine", "status", "--json"]).output().map_err(|error| format!("{doing}: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let answer: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| format!("{doing}: {error} in {text:?}"))?;
+    answer["endpoint"].as_str().map(str::to_owned).ok_or_else(|| format!("{doing} names no endpoint: {text}"))
 }

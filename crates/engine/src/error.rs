@@ -224,6 +224,7 @@ impl EngineError {
     pub fn tail(&self) -> &[String] {
         match self {
             Self::Provider(error) => error.tail(),
+            Self::Box(error) => error.tail(),
             Self::Died { tail, .. } | Self::NotReady { tail, .. } | Self::NotDone { tail, .. } => tail,
             _ => &[],
         }

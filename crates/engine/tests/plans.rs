@@ -300,7 +300,10 @@ async fn one_job_means_one_after_the_other() {
     let report = execute(&fake, &plan, 1, Interrupt::default()).await;
     assert!(report.is_success(), "{:?}", report.failed);
     let creates: Vec<_> = fake.calls().into_iter().filter(|call| call.verb == Verb::Create).collect();
-    assert!(creates.windows(2).all(|pair| pair[0].ended < Some(pair[1].began)), "two machines were created at the same time");
+    assert!(
+        creates.windows(2).all(|pair| pair[0].ended < Some(pair[1].began)),
+        "two machines were created at the same time"
+    );
 }
 
 #[tokio::test]

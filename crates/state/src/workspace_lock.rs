@@ -1,13 +1,15 @@
 //! One command at a time changes the machines of a workspace.
 
 use crate::{Access, FileLock, Format, Layout, Patience, Result, StateError, format};
+use camino::Utf8PathBuf;
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 const LOCK_OWNER: Format = Format { name: "rig.lock-owner", major: 1 };
 
-/// Who has the lock, for messages. A crash leaves the file behind, so only the lock itself says whether it is held.
+/// Who has the lock, for messages. A crash leaves the file behind: only the lock itself says whether it is held, and a
+/// file beside a free lock says that its owner was killed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockOwner {
     /// The process.
@@ -28,8 +30,17 @@ impl fmt::Display for LockOwner {
 /// The lock of a workspace. Dropping it releases it.
 #[derive(Debug)]
 pub struct WorkspaceLock {
-    // Never read: holding it is its purpose.
+    owner_file: Utf8PathBuf,
+    after_crash: bool,
+    // Never read: holding it is its purpose. Behind the others, so that it is released last.
     _lock: FileLock,
+}
+
+impl Drop for WorkspaceLock {
+    fn drop(&mut self) {
+        // A file that stays says that this process was killed, which costs the next one a second look, no more.
+        let _ = fs_err::remove_file(&self.owner_file);
+    }
 }
 
 impl WorkspaceLock {
@@ -82,9 +93,18 @@ impl WorkspaceLock {
         format::read_json(&layout.lock_owner(), LOCK_OWNER).ok().flatten()
     }
 
+    /// Whether the last owner was killed before it could release the lock. What it had asked an engine for may still be
+    /// going on.
+    #[must_use]
+    pub fn is_after_crash(&self) -> bool {
+        self.after_crash
+    }
+
     fn claim(layout: &Layout, owner: &LockOwner, lock: FileLock) -> Result<Self> {
-        format::write_json(&layout.lock_owner(), LOCK_OWNER, owner, Access::Default)?;
-        Ok(Self { _lock: lock })
+        let owner_file = layout.lock_owner();
+        let after_crash = owner_file.exists();
+        format::write_json(&owner_file, LOCK_OWNER, owner, Access::Default)?;
+        Ok(Self { owner_file, after_crash, _lock: lock })
     }
 }
 
@@ -142,13 +162,19 @@ mod tests {
     async fn what_a_crash_left_behind_holds_nothing() {
         let (_guard, folder) = temporary();
         let layout = Layout::new(&folder);
-        drop(WorkspaceLock::try_acquire(&layout, &owner("rig up")).unwrap());
-        assert_eq!(WorkspaceLock::last_owner(&layout), Some(owner("rig up")), "stale");
+        let released = WorkspaceLock::try_acquire(&layout, &owner("rig up")).unwrap().unwrap();
+        assert!(!released.is_after_crash());
+        drop(released);
+        assert_eq!(WorkspaceLock::last_owner(&layout), None);
+        // A killed process leaves its name and no lock.
+        format::write_json(&layout.lock_owner(), LOCK_OWNER, &owner("rig up"), Access::Default).unwrap();
         let mut told = false;
-        WorkspaceLock::acquire(&layout, &owner("rig halt"), &patience(Duration::from_secs(5)), |_| told = true)
-            .await
-            .unwrap();
+        let lock =
+            WorkspaceLock::acquire(&layout, &owner("rig halt"), &patience(Duration::from_secs(5)), |_| told = true)
+                .await
+                .unwrap();
         assert!(!told);
+        assert!(lock.is_after_crash());
     }
 
     #[tokio::test]

@@ -8,7 +8,9 @@ use super::{
 use crate::cargo::Result;
 use bollard::{
     Docker,
-    query_parameters::{ListContainersOptions, ListImagesOptions, ListNetworksOptions, RemoveContainerOptions, RemoveImageOptions},
+    query_parameters::{
+        ListContainersOptions, ListImagesOptions, ListNetworksOptions, RemoveContainerOptions, RemoveImageOptions,
+    },
 };
 use std::collections::HashMap;
 use tokio::runtime::{Builder, Runtime};
@@ -26,7 +28,10 @@ impl Onlooker {
     /// When its runtime does not start.
     pub(super) fn new(setting: &Setting) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build();
-        Ok(Self { setting: setting.clone(), runtime: runtime.map_err(|error| format!("starting the onlooker's runtime: {error}"))? })
+        Ok(Self {
+            setting: setting.clone(),
+            runtime: runtime.map_err(|error| format!("starting the onlooker's runtime: {error}"))?,
+        })
     }
 
     /// How many containers of a contender run.
@@ -60,10 +65,17 @@ impl Onlooker {
             let docker = raw::connect(&self.setting).await?;
             for name in containers(&docker, PREFIX, true).await? {
                 let options = RemoveContainerOptions { v: true, force: true, ..RemoveContainerOptions::default() };
-                docker.remove_container(&name, Some(options)).await.map_err(|error| format!("removing container {name}: {error}"))?;
+                docker
+                    .remove_container(&name, Some(options))
+                    .await
+                    .map_err(|error| format!("removing container {name}: {error}"))?;
             }
-            let networks = docker.list_networks(None::<ListNetworksOptions>).await.map_err(|error| format!("listing networks: {error}"))?;
-            for name in networks.into_iter().filter_map(|network| network.name).filter(|name| name.starts_with(PREFIX)) {
+            let networks = docker
+                .list_networks(None::<ListNetworksOptions>)
+                .await
+                .map_err(|error| format!("listing networks: {error}"))?;
+            for name in networks.into_iter().filter_map(|network| network.name).filter(|name| name.starts_with(PREFIX))
+            {
                 docker.remove_network(&name).await.map_err(|error| format!("removing network {name}: {error}"))?;
             }
             if images_too {

@@ -63,7 +63,7 @@ pub(super) trait Contender {
     /// The version that is measured.
     fn version(&self) -> &str;
 
-    /// Gets ready for this many machines; not measured.
+    /// Gets ready for a round with this many machines; not measured.
     ///
     /// # Errors
     /// When its files cannot be written.

@@ -33,13 +33,18 @@ impl Engine {
             EngineChoice::Socket(socket) => Ok(found(socket.into())),
             EngineChoice::Any => {
                 let named = std::env::var("DOCKER_HOST").unwrap_or_else(|_| format!("unix://{DEFAULT_SOCKET}"));
-                let socket = named.strip_prefix("unix://").ok_or_else(|| format!("DOCKER_HOST is {named}, not a socket of this host"))?;
-                UnixStream::connect(socket).map_err(|error| format!("no engine answers at {socket}: {error}; --engine starts one"))?;
+                let socket = named
+                    .strip_prefix("unix://")
+                    .ok_or_else(|| format!("DOCKER_HOST is {named}, not a socket of this host"))?;
+                UnixStream::connect(socket)
+                    .map_err(|error| format!("no engine answers at {socket}: {error}; --engine starts one"))?;
                 Ok(found(socket.into()))
             }
             EngineChoice::Current => Self::start(Network::Host),
             EngineChoice::CurrentApart => Self::start(Network::Own),
-            EngineChoice::Debian if running().is_some() && UnixStream::connect(DEFAULT_SOCKET).is_ok() => Ok(found(DEFAULT_SOCKET.into())),
+            EngineChoice::Debian if running().is_some() && UnixStream::connect(DEFAULT_SOCKET).is_ok() => {
+                Ok(found(DEFAULT_SOCKET.into()))
+            }
             EngineChoice::Debian => {
                 packages::install(&["docker.io"])?;
                 let data = root().join("target").join("lab").join("debian-engine");

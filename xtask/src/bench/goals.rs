@@ -77,7 +77,12 @@ pub(super) fn all(results: &Results, counts: &[usize]) -> Vec<Goal> {
         against(Step::Status, "vagrant", "rig", counts, Bound::AtLeast(50.0)),
     ];
     let spark = |name: &str| results.spark.get(name).and_then(Series::median);
-    goals.push(one("Spark up → workers registered: rig ÷ script", ratio(spark("rig"), spark("script")), "", Bound::AtMost(1.1)));
+    goals.push(one(
+        "Spark up → workers registered: rig ÷ script",
+        ratio(spark("rig"), spark("script")),
+        "",
+        Bound::AtMost(1.1),
+    ));
     for (title, bound) in [(own::HELP, 20.0), (own::VALIDATE, 30.0), (own::PLAN, 50.0)] {
         let millis = results.own.get(title).and_then(Series::median).map(|seconds| seconds * 1000.0);
         goals.push(one(title, millis, " ms", Bound::Below(bound)));

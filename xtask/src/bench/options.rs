@@ -49,7 +49,8 @@ impl Options {
             match argument {
                 "--quick" => quick = true,
                 "--rounds" => {
-                    let number = rest.next().and_then(|text| text.parse().ok()).filter(|number| (1..=1000).contains(number));
+                    let number =
+                        rest.next().and_then(|text| text.parse().ok()).filter(|number| (1..=1000).contains(number));
                     rounds = Some(number.ok_or_else(|| format!("--rounds wants a number from 1 to 1000\n\n{HELP}"))?);
                 }
                 "--engine" => engine = Self::engine(rest.next().unwrap_or_default())?,

@@ -30,7 +30,13 @@ pub(super) const PLAN: &str = "`rig plan`, 100 machines";
 ///
 /// # Errors
 /// When the engine cannot be brought back to nothing; what rig cannot do is a result.
-pub(super) fn all(options: &Options, setting: &Setting, rig: &mut Rig, onlooker: &Onlooker, results: &mut Results) -> Result {
+pub(super) fn all(
+    options: &Options,
+    setting: &Setting,
+    rig: &mut Rig,
+    onlooker: &Onlooker,
+    results: &mut Results,
+) -> Result {
     println!("rig by itself");
     rig.prepare(MACHINES)?;
     for _ in 0..options.rounds * REPEATS {

@@ -22,7 +22,8 @@ const TAIL: usize = 4;
 /// When it cannot be started, fails, or is killed after ten minutes.
 pub(super) fn run(title: &str, command: &mut Command, folder: &Path) -> Result<Duration> {
     let path = folder.join("output");
-    let output = fs::File::create(&path).map_err(|error| format!("{title}: creating a file for its output: {error}"))?;
+    let output =
+        fs::File::create(&path).map_err(|error| format!("{title}: creating a file for its output: {error}"))?;
     let errors = output.try_clone().map_err(|error| format!("{title}: sharing the file for its output: {error}"))?;
     command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
     let began = Instant::now();

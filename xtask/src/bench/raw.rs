@@ -6,7 +6,8 @@ use bollard::{
     API_DEFAULT_VERSION, Docker,
     errors::Error,
     models::{
-        ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, Ipam, IpamConfig, NetworkCreateRequest, NetworkingConfig,
+        ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, Ipam, IpamConfig, NetworkCreateRequest,
+        NetworkingConfig,
     },
     query_parameters::{CreateContainerOptions, ListContainersOptions, RemoveContainerOptions, StartContainerOptions},
 };
@@ -37,7 +38,8 @@ pub(super) struct Raw {
 /// When the engine does not answer.
 pub(super) async fn connect(setting: &Setting) -> Result<Docker> {
     let socket = setting.socket.to_string_lossy();
-    let docker = Docker::connect_with_unix(&socket, LIMIT, API_DEFAULT_VERSION).map_err(|error| format!("connecting to the engine: {error}"))?;
+    let docker = Docker::connect_with_unix(&socket, LIMIT, API_DEFAULT_VERSION)
+        .map_err(|error| format!("connecting to the engine: {error}"))?;
     docker.negotiate_version().await.map_err(|error| format!("asking the engine for its version: {error}"))
 }
 
@@ -81,8 +83,13 @@ impl Raw {
     async fn list(&self, docker: &Docker) -> Result {
         let filters = HashMap::from([("name".to_owned(), vec![format!("{PREFIX}-api")])]);
         let options = ListContainersOptions { all: true, filters: Some(filters), ..ListContainersOptions::default() };
-        let list = docker.list_containers(Some(options)).await.map_err(|error| format!("listing containers: {error}"))?;
-        if list.len() == self.count { Ok(()) } else { Err(format!("{} containers instead of {}", list.len(), self.count)) }
+        let list =
+            docker.list_containers(Some(options)).await.map_err(|error| format!("listing containers: {error}"))?;
+        if list.len() == self.count {
+            Ok(())
+        } else {
+            Err(format!("{} containers instead of {}", list.len(), self.count))
+        }
     }
 
     /// Removes everything, running or not, as rig does.

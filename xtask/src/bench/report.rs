@@ -41,7 +41,14 @@ pub(super) struct Subject {
 pub(super) fn section(subject: &Subject, results: &Results) -> String {
     let mut text = format!("{HEADING}{}\n\n", subject.engine);
     let versions: Vec<String> = subject.contenders.iter().map(|(name, version)| format!("{name}: {version}")).collect();
-    let _ = writeln!(text, "{}; {}. {} rounds. {}.\n", subject.machine, subject.engine_details, subject.rounds, versions.join("; "));
+    let _ = writeln!(
+        text,
+        "{}; {}. {} rounds. {}.\n",
+        subject.machine,
+        subject.engine_details,
+        subject.rounds,
+        versions.join("; ")
+    );
     for step in Step::ALL {
         text += &table(step, subject, results);
     }
@@ -49,7 +56,13 @@ pub(super) fn section(subject: &Subject, results: &Results) -> String {
         let cell = |name: &str| results.spark.get(name).map_or_else(|| "–".to_owned(), Series::cell);
         let median = |name: &str| results.spark.get(name).and_then(Series::median);
         let _ = writeln!(text, "| immutable Spark, 1 + 2 | rig | script | rig ÷ script |\n|---|---|---|---|");
-        let _ = writeln!(text, "| up → workers registered | {} | {} | {} |\n", cell("rig"), cell("script"), times(median("rig"), median("script")));
+        let _ = writeln!(
+            text,
+            "| up → workers registered | {} | {} | {} |\n",
+            cell("rig"),
+            cell("script"),
+            times(median("rig"), median("script"))
+        );
     }
     let _ = writeln!(text, "| rig by itself | seconds |\n|---|---|");
     for (title, series) in &results.own {
@@ -60,7 +73,13 @@ pub(super) fn section(subject: &Subject, results: &Results) -> String {
     }
     let _ = writeln!(text, "\n| goal | measured | |\n|---|---|---|");
     for goal in goals::all(results, subject.counts) {
-        let verdict = if goal.measured.is_none() { "not measured" } else if goal.met { "met" } else { "**missed**" };
+        let verdict = if goal.measured.is_none() {
+            "not measured"
+        } else if goal.met {
+            "met"
+        } else {
+            "**missed**"
+        };
         let _ = writeln!(text, "| {} | {} | {verdict} |", goal.text, goal.measured.as_deref().unwrap_or("–"));
     }
     let failures = failures(results);
@@ -77,7 +96,9 @@ fn table(step: Step, subject: &Subject, results: &Results) -> String {
     let mut text = format!("| {} | {} | {} |\n", step.title(), names.join(" | "), ratios.join(" | "));
     let _ = writeln!(text, "|{}", "---|".repeat(1 + names.len() + ratios.len()));
     for &count in subject.counts {
-        let cells = names.iter().map(|name| results.machines.get(&(step, count, *name)).map_or_else(|| "–".to_owned(), Series::cell));
+        let cells = names
+            .iter()
+            .map(|name| results.machines.get(&(step, count, *name)).map_or_else(|| "–".to_owned(), Series::cell));
         let rig = results.median(step, count, "rig");
         let ratios = others.iter().map(|name| times(results.median(step, count, name), rig));
         let _ = writeln!(text, "| {count} | {} |", cells.chain(ratios).collect::<Vec<_>>().join(" | "));
@@ -86,7 +107,10 @@ fn table(step: Step, subject: &Subject, results: &Results) -> String {
 }
 
 fn times(over: Option<f64>, under: Option<f64>) -> String {
-    ratio(over, under).map_or_else(|| "–".to_owned(), |ratio| if ratio < 9.95 { format!("{ratio:.2}") } else { format!("{ratio:.0}") })
+    ratio(over, under).map_or_else(
+        || "–".to_owned(),
+        |ratio| if ratio < 9.95 { format!("{ratio:.2}") } else { format!("{ratio:.0}") },
+    )
 }
 
 /// Everything that failed, once each, without the names of this host's folders.
@@ -94,7 +118,10 @@ fn failures(results: &Results) -> Vec<String> {
     let machines = results.machines.iter().filter_map(|((step, count, name), series)| {
         Some(format!("* {name}, {} of {count}: {}", step.title(), series.failure.as_ref()?))
     });
-    let spark = results.spark.iter().filter_map(|(name, series)| Some(format!("* Spark by {name}: {}", series.failure.as_ref()?)));
+    let spark = results
+        .spark
+        .iter()
+        .filter_map(|(name, series)| Some(format!("* Spark by {name}: {}", series.failure.as_ref()?)));
     let own = results.own.iter().filter_map(|(title, series)| Some(format!("* {title}: {}", series.failure.as_ref()?)));
     let left_out = results.left_out.iter().map(|text| format!("* {text}"));
     let all = machines.chain(spark).chain(own).chain(left_out);

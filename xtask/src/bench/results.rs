@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Series {
     seconds: Vec<f64>,
+    failed: usize,
     /// Why it failed, the first time.
     pub(super) failure: Option<String>,
 }
@@ -19,28 +20,25 @@ impl Series {
 
     /// A round that failed.
     pub(super) fn fail(&mut self, why: &str) {
+        self.failed += 1;
         self.failure.get_or_insert_with(|| why.to_owned());
     }
 
-    /// The middle one, in seconds; of an even number, the mean of the middle two. None when a round failed.
+    /// The middle one of the rounds that did not fail, in seconds; of an even number, the mean of the middle two.
     pub(super) fn median(&self) -> Option<f64> {
-        if self.failure.is_some() || self.seconds.is_empty() {
-            return None;
-        }
         let sorted = self.sorted();
-        let middle = sorted.len() / 2;
-        Some(if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) })
+        let (below, above) = (sorted.get(sorted.len().saturating_sub(1) / 2)?, sorted.get(sorted.len() / 2)?);
+        Some(f64::midpoint(*below, *above))
     }
 
-    /// Median and spread as tables have them.
+    /// Median, spread and failures as tables have them.
     pub(super) fn cell(&self) -> String {
-        let (Some(median), sorted) = (self.median(), self.sorted()) else {
-            return if self.failure.is_some() { "failed".to_owned() } else { "–".to_owned() };
+        let sorted = self.sorted();
+        let (Some(median), Some(first), Some(last)) = (self.median(), sorted.first(), sorted.last()) else {
+            return if self.failed > 0 { "failed".to_owned() } else { "–".to_owned() };
         };
-        match (sorted.first(), sorted.last()) {
-            (Some(first), Some(last)) => format!("{} ({}–{})", seconds(median), seconds(*first), seconds(*last)),
-            _ => seconds(median),
-        }
+        let failed = if self.failed > 0 { format!(", {} failed", self.failed) } else { String::new() };
+        format!("{} ({}–{}{failed})", seconds(median), seconds(*first), seconds(*last))
     }
 
     fn sorted(&self) -> Vec<f64> {
@@ -94,6 +92,10 @@ mod tests {
             series.add(Duration::from_millis(millis));
         }
         assert_eq!(series.cell(), "0.10 (0.020–0.30)");
+        assert_eq!(series.median(), Some(0.1));
+        series.fail("no engine");
+        assert_eq!(series.cell(), "0.10 (0.020–0.30, 1 failed)");
+        let mut series = Series::default();
         series.fail("no engine");
         assert_eq!((series.median(), series.cell().as_str()), (None, "failed"));
     }

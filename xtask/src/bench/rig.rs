@@ -52,7 +52,8 @@ impl Rig {
     /// When it cannot be built.
     pub(super) fn build_box(&mut self) -> Result {
         let files = self.folder.join("box");
-        fs::copy("/bin/busybox", files.join("busybox")).map_err(|error| format!("copying the host's busybox: {error}"))?;
+        fs::copy("/bin/busybox", files.join("busybox"))
+            .map_err(|error| format!("copying the host's busybox: {error}"))?;
         let text = "FROM scratch\nCOPY busybox /bin/busybox\nCOPY busybox /bin/sh\nENV PATH=/bin\nENTRYPOINT [\"/bin/busybox\"]\n";
         fs::write(files.join("Dockerfile"), text).map_err(|error| format!("writing the box's Dockerfile: {error}"))?;
         self.prepare(1)?;

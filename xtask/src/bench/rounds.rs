@@ -14,16 +14,20 @@ use std::time::Instant;
 ///
 /// # Errors
 /// When the engine cannot be brought back to nothing; what a contender cannot do is a result.
-pub(super) fn all(options: &Options, contenders: &mut [Box<dyn Contender>], onlooker: &Onlooker, results: &mut Results) -> Result {
+pub(super) fn all(
+    options: &Options,
+    contenders: &mut [Box<dyn Contender>],
+    onlooker: &Onlooker,
+    results: &mut Results,
+) -> Result {
     for &count in options.counts() {
-        for contender in contenders.iter_mut() {
-            contender.prepare(count)?;
-        }
         for round in 0..options.rounds {
             println!("{count} machines, round {} of {}, load {:.1}", round + 1, options.rounds, machine::load());
             for turn in 0..contenders.len() {
                 let next = (round + turn) % contenders.len();
-                one(contenders[next].as_mut(), count, onlooker, results);
+                let contender = contenders[next].as_mut();
+                contender.prepare(count)?;
+                one(contender, count, onlooker, results);
                 onlooker.remove_all(false)?;
             }
         }

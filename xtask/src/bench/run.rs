@@ -36,7 +36,9 @@ pub(crate) fn run(arguments: &[String]) -> Result {
     let measured = on(&engine, &options, folder.clone());
     let stopped = engine.stop();
     let removed = match fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(format!("removing {}: {error}", folder.display())),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("removing {}: {error}", folder.display()))
+        }
         _ => Ok(()),
     };
     measured.and(stopped).and(removed)
@@ -59,7 +61,7 @@ fn on(engine: &Engine, options: &Options, folder: PathBuf) -> Result {
         Err(error) => results.left_out.push(format!("compose: {error}")),
     }
     // Vagrant tries to log in for 16 s when it gets no answer at all, not even a refusal.
-    let vagrant = engine.reachable.then(|| Vagrant::new(&setting)).unwrap_or_else(|| Err(UNREACHABLE.to_owned()));
+    let vagrant = if engine.reachable { Vagrant::new(&setting) } else { Err(UNREACHABLE.to_owned()) };
     match vagrant {
         Ok(vagrant) => contenders.push(Box::new(vagrant)),
         Err(error) => results.left_out.push(format!("vagrant: {error}")),

@@ -27,7 +27,11 @@ pub(super) fn up(cluster: &Cluster) -> String {
     for worker in &cluster.workers {
         let _ = writeln!(script, "{} >/dev/null &", docker_run(worker));
     }
-    let _ = writeln!(script, "wait\nuntil {page} | grep -q '\"aliveworkers\" : {},'; do sleep 0.05; done", cluster.workers.len());
+    let _ = writeln!(
+        script,
+        "wait\nuntil {page} | grep -q '\"aliveworkers\" : {},'; do sleep 0.05; done",
+        cluster.workers.len()
+    );
     script
 }
 
@@ -74,7 +78,10 @@ fn host_flags(host: &HostConfig) -> Vec<(&'static str, String)> {
     flags.extend(positive(host.memory).map(|bytes| ("memory", bytes.to_string())));
     flags.extend(positive(host.memory_swap).map(|bytes| ("memory-swap", bytes.to_string())));
     // Exact to a thousandth, which is what rig's files can say.
-    flags.extend(positive(host.nano_cpus).map(|nano| ("cpus", format!("{}.{:03}", nano / 1_000_000_000, nano / 1_000_000 % 1000))));
+    flags.extend(
+        positive(host.nano_cpus)
+            .map(|nano| ("cpus", format!("{}.{:03}", nano / 1_000_000_000, nano / 1_000_000 % 1000))),
+    );
     flags.extend(positive(host.pids_limit).map(|count| ("pids-limit", count.to_string())));
     flags.extend(host.cap_drop.iter().flatten().map(|name| ("cap-drop", name.clone())));
     flags.extend(host.cap_add.iter().flatten().map(|name| ("cap-add", name.clone())));
@@ -83,7 +90,8 @@ fn host_flags(host: &HostConfig) -> Vec<(&'static str, String)> {
     let restart = host.restart_policy.as_ref().and_then(|policy| policy.name);
     flags.extend(restart.map(|name| name.to_string()).filter(|name| !name.is_empty()).map(|name| ("restart", name)));
     for mount in host.mounts.iter().flatten().filter(|mount| mount.typ == Some(MountType::BIND)) {
-        let (source, target) = (mount.source.as_deref().unwrap_or_default(), mount.target.as_deref().unwrap_or_default());
+        let (source, target) =
+            (mount.source.as_deref().unwrap_or_default(), mount.target.as_deref().unwrap_or_default());
         let mode = if mount.read_only == Some(true) { ",readonly" } else { "" };
         flags.push(("mount", format!("type=bind,source={source},target={target}{mode}")));
     }
@@ -94,7 +102,11 @@ fn host_flags(host: &HostConfig) -> Vec<(&'static str, String)> {
 }
 
 fn published(guest: &str, binding: &PortBinding) -> String {
-    format!("{}:{}:{guest}", binding.host_ip.as_deref().unwrap_or("127.0.0.1"), binding.host_port.as_deref().unwrap_or_default())
+    format!(
+        "{}:{}:{guest}",
+        binding.host_ip.as_deref().unwrap_or("127.0.0.1"),
+        binding.host_port.as_deref().unwrap_or_default()
+    )
 }
 
 /// Its place on its only network.
@@ -111,7 +123,11 @@ fn address(endpoint: &EndpointSettings) -> Option<String> {
 /// A word that a shell leaves as it is.
 fn quoted(word: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=,@%+".contains(character);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]
@@ -128,7 +144,11 @@ mod tests {
                 cmd: Some(vec!["it's".to_owned()]),
                 ..ContainerConfig::default()
             }),
-            host_config: Some(HostConfig { nano_cpus: Some(1_500_000_000), readonly_rootfs: Some(true), ..HostConfig::default() }),
+            host_config: Some(HostConfig {
+                nano_cpus: Some(1_500_000_000),
+                readonly_rootfs: Some(true),
+                ..HostConfig::default()
+            }),
             ..ContainerInspectResponse::default()
         };
         assert_eq!(

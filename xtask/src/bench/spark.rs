@@ -27,7 +27,13 @@ const PARTS: [&str; 3] = ["workspace.kdl", "boxes", "jobs"];
 const WORKSPACE: &str = "rigbench-spark";
 
 /// Does every round. What fails is a result.
-pub(super) fn all(options: &Options, setting: &Setting, rig: &Rig, onlooker: &Onlooker, results: &mut Results) -> Result {
+pub(super) fn all(
+    options: &Options,
+    setting: &Setting,
+    rig: &Rig,
+    onlooker: &Onlooker,
+    results: &mut Results,
+) -> Result {
     let folder = match prepare(setting, rig) {
         Ok(folder) => folder,
         Err(error) => {
@@ -109,12 +115,14 @@ fn rename(file: &Path) -> Result {
 
 /// The cluster that rig made.
 fn inspect(setting: &Setting) -> Result<Cluster> {
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| format!("starting a runtime: {error}"))?;
+    let runtime =
+        Builder::new_current_thread().enable_all().build().map_err(|error| format!("starting a runtime: {error}"))?;
     runtime.block_on(async {
         let docker = raw::connect(setting).await?;
         let label = HashMap::from([("label".to_owned(), vec![format!("rig.workspace={WORKSPACE}")])]);
         let options = ListContainersOptions { filters: Some(label), ..ListContainersOptions::default() };
-        let list = docker.list_containers(Some(options)).await.map_err(|error| format!("listing the cluster: {error}"))?;
+        let list =
+            docker.list_containers(Some(options)).await.map_err(|error| format!("listing the cluster: {error}"))?;
         let (mut master, mut workers) = (None, Vec::new());
         for id in list.into_iter().filter_map(|container| container.id) {
             let container = docker.inspect_container(&id, None::<InspectContainerOptions>).await;

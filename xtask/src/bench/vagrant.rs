@@ -38,6 +38,13 @@ impl Contender for Vagrant {
     }
 
     fn prepare(&mut self, count: usize) -> Result {
+        // After a round that failed, it would look for machines that are gone.
+        let state = self.folder.join(".vagrant");
+        if let Err(error) = fs::remove_dir_all(&state)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(format!("removing {}: {error}", state.display()));
+        }
         let image = &self.setting.image;
         let text = format!(
             r#"Vagrant.configure("2") do |config|

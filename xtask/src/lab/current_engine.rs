@@ -63,7 +63,9 @@ pub(crate) fn prepare() -> Result<PathBuf> {
 
 fn remove(folder: &Path) -> Result {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(format!("removing {}: {error}", folder.display())),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("removing {}: {error}", folder.display()))
+        }
         _ => Ok(()),
     }
 }

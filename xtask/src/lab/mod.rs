@@ -6,5 +6,6 @@ mod dockerd;
 pub(crate) mod packages;
 
 pub(crate) use command::run;
+pub(crate) use dockerd::Network;
 #[cfg(feature = "bench")]
-pub(crate) use dockerd::{Dockerd, Network, running};
+pub(crate) use dockerd::{Dockerd, running};

@@ -16,6 +16,10 @@ use std::{
 };
 use tokio::task::JoinSet;
 
+/// How long a machine without probes is given to show that it does not end at once: a shell that cannot do what it
+/// should takes a few milliseconds for that. Longer would slow down every `up`; who wants more writes a probe.
+const SETTLE: Duration = Duration::from_millis(50);
+
 /// Carries plans out.
 pub struct Executor {
     /// Who brings machines up.
@@ -117,6 +121,7 @@ impl Executor {
         let mut walk = Walk::new(plan);
         let mut tasks: JoinSet<Ended> = JoinSet::new();
         let mut phases = Spans::default();
+        let mut last_start = None;
         let mut topologies: BTreeMap<rig_model::Name, Spans> = BTreeMap::new();
         loop {
             let stopped = self.notice_interrupt(&mut report);
@@ -141,6 +146,9 @@ impl Executor {
             if let Some(machine) = operation.action.machine() {
                 topologies.entry(machine.topology.clone()).or_default().add(phase, ended.began, Instant::now());
             }
+            if matches!(operation.action, Action::StartMachine { .. }) {
+                last_start = Some(Instant::now());
+            }
             self.finish(operation, ended, &mut report);
         }
         for operation in walk.skipped() {
@@ -148,7 +156,7 @@ impl Executor {
             self.emit_end(operation, Duration::ZERO, Outcome::Skipped { why: why.to_owned() });
             report.left.push(operation.action.to_string());
         }
-        self.verify(plan, &workspace, &mut report).await;
+        self.verify(plan, &workspace, last_start, &mut report).await;
         report.phases = phases.durations();
         report.topologies = topologies.into_iter().map(|(name, spans)| (name, spans.durations())).collect();
         report.elapsed = begun.elapsed();
@@ -225,11 +233,12 @@ impl Executor {
         });
     }
 
-    /// A machine without probes was not waited for: one look at all of them tells whether one ended at once.
-    async fn verify(&self, plan: &Plan, workspace: &rig_model::Name, report: &mut Report) {
+    /// A machine without probes was not waited for: one look at all of them tells whether one ended at once. `started` is
+    /// when the last one was.
+    async fn verify(&self, plan: &Plan, workspace: &rig_model::Name, started: Option<Instant>, report: &mut Report) {
         let waited: BTreeSet<&MachineId> =
             plan.operations.iter().filter(|op| only_waits(&op.action)).filter_map(|op| op.action.machine()).collect();
-        let started: BTreeSet<&MachineId> = plan
+        let unwatched: BTreeSet<&MachineId> = plan
             .operations
             .iter()
             .filter_map(|op| match &op.action {
@@ -238,13 +247,16 @@ impl Executor {
             })
             .filter(|machine| !waited.contains(machine))
             .collect();
-        if started.is_empty() || report.interrupted {
+        if unwatched.is_empty() || report.interrupted {
             return;
+        }
+        if let Some(at) = started {
+            tokio::time::sleep(SETTLE.saturating_sub(at.elapsed())).await;
         }
         let cx = Context::alone(Duration::from_secs(30));
         let Ok(observed) = self.provider.observe(&cx, workspace, ObserveScope::MACHINES).await else { return };
         for seen in observed.machines {
-            if seen.state != MachineState::Exited || !started.contains(&seen.id) {
+            if seen.state != MachineState::Exited || !unwatched.contains(&seen.id) {
                 continue;
             }
             let machine = MachineRef { workspace: workspace.clone(), id: seen.id.clone() };
