@@ -88,6 +88,22 @@ impl App {
         Ok(Opened { loaded, layout, scale })
     }
 
+    /// Takes the workspace's lock, unless nothing will be done, and then reads the file: what another command changed
+    /// while this one waited counts.
+    pub(crate) async fn open_locked(
+        &self,
+        command: &str,
+        dry_run: bool,
+    ) -> Result<(Opened, Option<WorkspaceLock>), Failure> {
+        if dry_run {
+            return Ok((self.open()?, None));
+        }
+        // A file that cannot be read is said at once, not after a wait.
+        let layout = self.open()?.layout;
+        let lock = self.lock(&layout, command).await?;
+        Ok((self.open()?, Some(lock)))
+    }
+
     /// Reads the file with the given counts.
     pub(crate) fn load(&self, file: &Utf8Path, scale: &Scale) -> Result<Loaded, Failure> {
         let counts = scale.iter().map(|(topology, group, count)| ((topology.clone(), group.clone()), count)).collect();
@@ -124,7 +140,7 @@ impl App {
     }
 
     /// Takes the workspace's lock; says who has it and waits when it is held.
-    pub(crate) async fn lock(&self, layout: &Layout, command: &str) -> Result<WorkspaceLock, Failure> {
+    async fn lock(&self, layout: &Layout, command: &str) -> Result<WorkspaceLock, Failure> {
         layout.prepare()?;
         let owner = LockOwner { pid: std::process::id(), command: command.to_owned(), since: jiff::Timestamp::now() };
         let deadline = tokio::time::Instant::now() + LOCK;

@@ -4,6 +4,7 @@
 use crate::{app::App, failure::Failure};
 use rig_provider_api::{Context, ProviderError};
 use rig_provider_docker::{DockerProvider, EngineAddress, PrivateEngine, Tls, docker_context, other_dockerd};
+use rig_state::{FileLock, Patience};
 use std::{path::PathBuf, time::Duration};
 
 /// Whether an engine of rig's own may be started when none answers.
@@ -31,9 +32,13 @@ pub(crate) async fn connect(app: &App, wanted: Option<&str>, start: Start) -> Re
         Err(error) => error,
     };
     if let Some(own) = private(app) {
-        if own.pid().is_none() && start == Start::IfNeeded && may_start() && other_dockerd().is_none() {
-            app.ui.say("no engine answers; starting one of rig's own");
-            own.start(&cx).await?;
+        if start == Start::IfNeeded && may_start() {
+            // Whoever comes second finds the engine of the first.
+            let _lock = lock(app).await?;
+            if own.pid().is_none() && other_dockerd().is_none() {
+                app.ui.say("no engine answers; starting one of rig's own");
+                own.start(&cx).await?;
+            }
         }
         if own.pid().is_some() {
             return Ok(DockerProvider::connect(&cx, address_of(&own)?).await?);
@@ -111,6 +116,14 @@ pub(crate) async fn start_private(app: &App, cx: &Context) -> Result<PrivateEngi
             hint: Some("run it with sudo, or use the engine that is installed".to_owned()),
         });
     }
+    let _lock = lock(app).await?;
     own.start(cx).await?;
     Ok(own)
+}
+
+/// Held while rig's own engine is started.
+async fn lock(app: &App) -> Result<FileLock, Failure> {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
+    let patience = Patience { cancel: app.interrupt.stop.clone(), deadline };
+    Ok(FileLock::acquire(&app.settings.dirs.engine_layout().lock(), &patience, || ()).await?)
 }

@@ -50,9 +50,8 @@ impl Failure {
             Self::File(_) | Self::Usage { .. } => ExitCode::Usage,
             // A plan that cannot be made because of what the file asks for.
             Self::Engine(EngineError::Plan(errors)) if errors.iter().all(is_usage) => ExitCode::Usage,
-            Self::Engine(EngineError::Interrupted(_) | EngineError::Provider(ProviderError::Cancelled { .. })) => {
-                ExitCode::Interrupted
-            }
+            Self::Engine(error) if error.is_cancelled() => ExitCode::Interrupted,
+
             Self::Engine(_) | Self::Host { .. } => ExitCode::Failed,
             Self::Said(code) => *code,
         }

@@ -31,8 +31,7 @@ pub(crate) async fn run(app: &App, command: Boxes) -> Result<(), Failure> {
     match command {
         Boxes::List => list(app).await,
         Boxes::Build { boxes, no_cache, execution } => {
-            let opened = app.open()?;
-            let _lock = if execution.dry_run { None } else { Some(app.lock(&opened.layout, "rig box build").await?) };
+            let (opened, _lock) = app.open_locked("rig box build", execution.dry_run).await?;
             let session = app.session(&opened, if execution.dry_run { Start::Never } else { Start::IfNeeded }).await?;
             let names = wanted(&session, &boxes)?;
             let cx = app.context(Duration::from_secs(60));
@@ -109,8 +108,7 @@ async fn list(app: &App) -> Result<(), Failure> {
 
 /// Removes boxes of this file's names that are not what the file describes now.
 async fn prune(app: &App) -> Result<(), Failure> {
-    let opened = app.open()?;
-    let _lock = app.lock(&opened.layout, "rig box prune").await?;
+    let (opened, _lock) = app.open_locked("rig box prune", false).await?;
     let session = app.session(&opened, Start::Never).await?;
     let cx = app.context(Duration::from_secs(600));
     let scope = ObserveScope { boxes: true, ..ObserveScope::MACHINES };

@@ -132,6 +132,7 @@ fn entry(result: &CheckResult) -> Entry<'_> {
 fn junit(workspace: &rig_model::Name, results: &[CheckResult]) -> Result<String, quick_junit::SerializeError> {
     let mut report = Report::new(workspace.as_str());
     let mut topologies: Vec<&rig_model::Name> = results.iter().map(|result| &result.topology).collect();
+    topologies.sort();
     topologies.dedup();
     for topology in topologies {
         let mut suite = TestSuite::new(topology.as_str());

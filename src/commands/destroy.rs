@@ -16,9 +16,8 @@ use std::{io::IsTerminal, time::Duration};
 
 /// Removes machines, with their networks, and with their volumes when asked.
 pub(crate) async fn run(app: &App, arguments: &Destroy) -> Result<(), Failure> {
-    let opened = app.open()?;
     let execution = &arguments.act.execution;
-    let lock = if execution.dry_run { None } else { Some(app.lock(&opened.layout, "rig destroy").await?) };
+    let (opened, lock) = app.open_locked("rig destroy", execution.dry_run).await?;
     let session = app.session(&opened, Start::Never).await?;
     let scope = ObserveScope { networks: true, volumes: arguments.volumes, ..ObserveScope::MACHINES };
     let observed = session.observe(&app.context(Duration::from_secs(60)), scope).await?;

@@ -62,7 +62,7 @@ impl Finding {
 pub(crate) async fn run(app: &App, arguments: &crate::cli::Doctor) -> Result<(), Failure> {
     let cx = app.context(Duration::from_secs(1800));
     let mut findings = examine(app, &cx).await;
-    if arguments.fix && findings.iter().any(|finding| finding.verdict == Verdict::Failed) {
+    if arguments.fix && findings.iter().any(|finding| finding.verdict == Verdict::Failed || finding.package.is_some()) {
         let wanted: Vec<&'static str> = findings.iter().filter_map(|finding| finding.package).collect();
         if !wanted.is_empty() {
             packages::install(app, &cx, &wanted).await?;

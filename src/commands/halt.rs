@@ -14,8 +14,7 @@ use std::time::Duration;
 
 /// Stops machines.
 pub(crate) async fn run(app: &App, arguments: &Act) -> Result<(), Failure> {
-    let opened = app.open()?;
-    let _lock = if arguments.execution.dry_run { None } else { Some(app.lock(&opened.layout, "rig halt").await?) };
+    let (opened, _lock) = app.open_locked("rig halt", arguments.execution.dry_run).await?;
     let session = app.session(&opened, Start::Never).await?;
     let observed = session.observe(&app.context(Duration::from_secs(60)), ObserveScope::MACHINES).await?;
     let selection = Selection::resolve(&arguments.targets.targets, &session.workspace, &observed)?;

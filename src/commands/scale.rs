@@ -1,6 +1,6 @@
 //! `rig scale`
 
-use super::up;
+use super::up::{self, Wish};
 use crate::{app::App, cli::Scale as Arguments, failure::Failure};
 use rig_engine::UpOptions;
 use rig_model::{Name, Workspace};
@@ -11,7 +11,7 @@ const MOST: u32 = 500;
 
 /// Sets counts and brings the machines of those topologies up. Low numbers stay, the highest go first.
 pub(crate) async fn run(app: &App, arguments: &Arguments) -> Result<(), Failure> {
-    let mut opened = app.open()?;
+    let (mut opened, lock) = app.open_locked("rig scale", arguments.execution.dry_run).await?;
     let mut topologies = BTreeSet::new();
     for (group, count) in &arguments.counts {
         let count: u32 = count
@@ -25,14 +25,12 @@ pub(crate) async fn run(app: &App, arguments: &Arguments) -> Result<(), Failure>
         }
     }
     opened.loaded = app.load(&app.file()?, &opened.scale)?;
-    let targets: Vec<String> = topologies.into_iter().map(|topology| format!("/^{topology}//")).collect();
-    if !arguments.execution.dry_run {
-        // The count is what the user wants from now on, also when bringing the machines up takes a second try.
-        opened.layout.prepare()?;
-        opened.scale.save(&opened.layout)?;
-    }
-    let report = up::bring_up(app, &opened, &targets, UpOptions::default(), &arguments.execution, "rig scale").await?;
-    match report {
+    let targets: Vec<String> = topologies.into_iter().collect();
+    let wish = Wish { targets: &targets, options: UpOptions::default(), execution: &arguments.execution };
+    // The count is what the user wants from now on, also when bringing the machines up takes a second try; but only if
+    // there is a plan for it.
+    let remember = || Ok(opened.scale.save(&opened.layout)?);
+    match up::bring_up(app, &opened, lock.as_ref(), wish, remember).await? {
         Some(report) => up::finish(app, &report),
         None => Ok(()),
     }

@@ -24,10 +24,10 @@ pub(crate) struct Prepared {
 /// Brings machines up.
 pub(crate) async fn run(app: &App, arguments: &Up) -> Result<(), Failure> {
     let options = UpOptions { remove_orphans: arguments.remove_orphans, ..UpOptions::default() };
-    let opened = app.open()?;
-    let report =
-        bring_up(app, &opened, &arguments.act.targets.targets, options, &arguments.act.execution, "rig up").await?;
-    if let Some(report) = report {
+    let Act { targets, execution } = &arguments.act;
+    let (opened, lock) = app.open_locked("rig up", execution.dry_run).await?;
+    let wish = Wish { targets: &targets.targets, options, execution };
+    if let Some(report) = bring_up(app, &opened, lock.as_ref(), wish, || Ok(())).await? {
         if arguments.timings {
             timings(app, &report);
         }
@@ -39,31 +39,40 @@ pub(crate) async fn run(app: &App, arguments: &Up) -> Result<(), Failure> {
 /// Stops and starts machines, with what changed.
 pub(crate) async fn reload(app: &App, arguments: &Act) -> Result<(), Failure> {
     let options = UpOptions { restart: true, existing_only: true, ..UpOptions::default() };
-    let opened = app.open()?;
-    match bring_up(app, &opened, &arguments.targets.targets, options, &arguments.execution, "rig reload").await? {
+    let (opened, lock) = app.open_locked("rig reload", arguments.execution.dry_run).await?;
+    let wish = Wish { targets: &arguments.targets.targets, options, execution: &arguments.execution };
+    match bring_up(app, &opened, lock.as_ref(), wish, || Ok(())).await? {
         Some(report) => finish(app, &report),
         None => Ok(()),
     }
 }
 
-/// Plans and executes; nothing when it was a dry run.
+/// What should be brought up, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Wish<'a> {
+    pub(crate) targets: &'a [String],
+    pub(crate) options: UpOptions,
+    pub(crate) execution: &'a Execution,
+}
+
+/// Plans and executes; nothing when it was a dry run. `planned` is called once it is clear that there is a plan.
 pub(crate) async fn bring_up(
     app: &App,
     opened: &Opened,
-    targets: &[String],
-    options: UpOptions,
-    execution: &Execution,
-    command: &str,
+    lock: Option<&WorkspaceLock>,
+    wish: Wish<'_>,
+    planned: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<Option<Report>, Failure> {
-    let lock = if execution.dry_run { None } else { Some(app.lock(&opened.layout, command).await?) };
+    let Wish { targets, options, execution } = wish;
     let session = app.session(opened, if execution.dry_run { Start::Never } else { Start::IfNeeded }).await?;
     let prepared = prepare(app, &session, targets, options).await?;
     if execution.dry_run {
         render::print_plan(&app.ui, &prepared.plan);
         return Ok(None);
     }
+    planned()?;
     let mut report = app.execute(&session, prepared.boxes, &prepared.plan, execution).await?;
-    if lock.as_ref().is_some_and(WorkspaceLock::is_after_crash) {
+    if lock.is_some_and(WorkspaceLock::is_after_crash) {
         let options = UpOptions { restart: false, ..options };
         let again = async || {
             let prepared = prepare(app, &session, targets, options).await?;

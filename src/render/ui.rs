@@ -114,12 +114,10 @@ impl Ui {
     }
 }
 
-/// Writes to standard output. A reader that went away ends the command quietly, as it does other filters.
+/// Writes to standard output. A reader that went away misses the rest; the command goes on, and its exit code counts.
 pub(crate) fn out(line: &str) {
     use std::io::Write;
-    if writeln!(anstream::stdout().lock(), "{line}").is_err() {
-        std::process::exit(0);
-    }
+    let _ = writeln!(anstream::stdout().lock(), "{line}");
 }
 
 /// Writes to standard error.

@@ -37,6 +37,22 @@ pub enum PlanError {
         /// Where it was declared.
         origin: Origin,
     },
+    /// A network that is there differs from the file, and machines are on it.
+    #[error(
+        "{origin}: network {network}: {field} is {old}, the file says {new}; that cannot be changed while it exists"
+    )]
+    NetworkChanged {
+        /// The network.
+        network: String,
+        /// What differs.
+        field: &'static str,
+        /// What it is.
+        old: String,
+        /// What the file says.
+        new: String,
+        /// Where it was declared.
+        origin: Origin,
+    },
     /// No range is left.
     #[error("network {network}: no address range is free")]
     NoRange {
@@ -122,6 +138,10 @@ impl PlanError {
                     .to_owned(),
             ),
             Self::RangeFull { .. } => Some("give the network a larger `subnet`".to_owned()),
+            Self::NetworkChanged { network, .. } => {
+                let topology = network.split('/').next().unwrap_or_default();
+                Some(format!("`rig destroy {topology}` removes it with its machines, volumes stay; then `rig up`"))
+            }
             Self::NoRange { .. } => Some("give the network a `subnet` of its own".to_owned()),
             Self::Unsupported { hint, .. } => hint.clone(),
             Self::UnknownTarget { nearest, .. } => nearest.as_ref().map(|name| format!("did you mean {name:?}?")),
@@ -216,6 +236,16 @@ impl EngineError {
             }
             Self::Gone { .. } => Some("`rig up` makes it again".to_owned()),
             Self::Capability { .. } | Self::Interrupted(_) | Self::NoBox(_) => None,
+        }
+    }
+
+    /// Whether the user ended it.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Interrupted(_) | Self::Provider(ProviderError::Cancelled { .. }) => true,
+            Self::Box(error) => error.is_cancelled(),
+            _ => false,
         }
     }
 

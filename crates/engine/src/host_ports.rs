@@ -16,6 +16,7 @@ pub(crate) fn in_use(workspace: &Workspace, observed: &Observed) -> Vec<HostPort
     let known: BTreeSet<(Protocol, u16)> = observed
         .machines
         .iter()
+        .filter(|machine| machine.state.is_running())
         .flat_map(|machine| machine.ports.iter().map(|port| (port.protocol, port.host)))
         .chain(observed.host_ports.iter().map(|port| (port.protocol, port.port)))
         .collect();
@@ -30,7 +31,7 @@ pub(crate) fn in_use(workspace: &Workspace, observed: &Observed) -> Vec<HostPort
         }
         let free = can_bind(port.protocol, port.bind, host);
         if !free {
-            uses.push(HostPortUse { port: host, protocol: port.protocol, owner: owner(host) });
+            uses.push(HostPortUse { port: host, protocol: port.protocol, owner: owner(port.protocol, host) });
         }
         free
     };
@@ -61,15 +62,21 @@ pub(crate) fn in_use(workspace: &Workspace, observed: &Observed) -> Vec<HostPort
 }
 
 fn can_bind(protocol: Protocol, bind: IpAddr, port: u16) -> bool {
-    match protocol {
-        Protocol::Tcp => TcpListener::bind((bind, port)).is_ok(),
-        Protocol::Udp => UdpSocket::bind((bind, port)).is_ok(),
-    }
+    let tried = match protocol {
+        Protocol::Tcp => TcpListener::bind((bind, port)).map(drop),
+        Protocol::Udp => UdpSocket::bind((bind, port)).map(drop),
+    };
+    // What this user may not bind, the engine may.
+    !tried.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
 }
 
 /// Who listens on a port, as far as this user may know.
-fn owner(port: u16) -> String {
-    match listeners::get_process_by_port(port, listeners::Protocol::TCP) {
+fn owner(protocol: Protocol, port: u16) -> String {
+    let protocol = match protocol {
+        Protocol::Tcp => listeners::Protocol::TCP,
+        Protocol::Udp => listeners::Protocol::UDP,
+    };
+    match listeners::get_process_by_port(port, protocol) {
         Ok(process) => format!("process {} ({})", process.name, process.pid),
         Err(_) => "another process".to_owned(),
     }

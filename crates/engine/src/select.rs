@@ -26,6 +26,11 @@ impl Selection {
         let known = Known::of(workspace, observed);
         let mut selected = BTreeSet::new();
         for target in targets {
+            // A topology whose groups are all scaled to nothing is still there to be named.
+            if workspace.topologies.keys().any(|topology| topology.as_str() == target) {
+                selected.extend(known.find(|id, _| id.topology.as_str() == target));
+                continue;
+            }
             selected.extend(known.matching(target)?);
         }
         Ok(Self::Machines(selected))

@@ -1,5 +1,7 @@
 //! Golden plans: what a file and an observation lead to, as people read it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 use rig_config::{NoSources, Overrides};
 use rig_engine::{
     BoxChoice, BoxTable, DestroyOptions, EngineError, EventSink, Executor, Interrupt, Makes, PlanError, Report,
@@ -181,10 +183,10 @@ async fn a_changed_limit_names_its_field_and_touches_nothing_else() {
         plan(&workspace, &fake, &observe(&fake, &workspace).await, &Selection::All, UpOptions::default()).unwrap();
     insta::assert_snapshot!(lines(&plan), @r"
      1 destroy machine main/node1 (limits.memory: 64MiB → 72MiB) <- []
-     2 create machine main/node1 (limits.memory: 64MiB → 72MiB) <- [1]
-     3 start machine main/node1 (limits.memory: 64MiB → 72MiB) <- [2]
-     4 destroy machine main/node2 (limits.memory: 64MiB → 72MiB) <- []
-     5 create machine main/node2 (limits.memory: 64MiB → 72MiB) <- [4]
+     2 destroy machine main/node2 (limits.memory: 64MiB → 72MiB) <- []
+     3 create machine main/node1 (limits.memory: 64MiB → 72MiB) <- [1 2]
+     4 start machine main/node1 (limits.memory: 64MiB → 72MiB) <- [3]
+     5 create machine main/node2 (limits.memory: 64MiB → 72MiB) <- [1 2]
      6 start machine main/node2 (limits.memory: 64MiB → 72MiB) <- [5]
     ");
     let report = execute(&fake, &plan, 8, Interrupt::default()).await;
@@ -192,6 +194,39 @@ async fn a_changed_limit_names_its_field_and_touches_nothing_else() {
     let again = self::plan(&workspace, &fake, &observe(&fake, &workspace).await, &Selection::All, UpOptions::default())
         .unwrap();
     assert!(again.operations.is_empty());
+}
+
+#[tokio::test]
+async fn a_network_that_cannot_be_changed_is_refused_before_anything_goes() {
+    let fake = up(&load(CLUSTER, &[])).await;
+    let workspace =
+        load(&CLUSTER.replace("    defaults {", "    network \"default\" internal=#true\n    defaults {"), &[]);
+    let errors =
+        plan(&workspace, &fake, &observe(&fake, &workspace).await, &Selection::All, UpOptions::default()).unwrap_err();
+    insta::assert_snapshot!(errors[0], @"workspace.kdl:7: network main/default: internal is false, the file says true; that cannot be changed while it exists");
+}
+
+#[tokio::test]
+async fn an_unfinished_one_shot_is_waited_for() {
+    let text = CLUSTER
+        .replace("machine \"first\" { ready tcp=80;", "machine \"first\" {")
+        .replace("is=\"ready\"", "is=\"done\"");
+    let workspace = load(&text, &[]);
+    let fake = FakeProvider::new();
+    let whole =
+        plan(&workspace, &fake, &observe(&fake, &workspace).await, &Selection::All, UpOptions::default()).unwrap();
+    // Interrupted behind the start of the one-shot.
+    let begun = Plan { operations: whole.operations.iter().filter(|op| op.id.0 <= 4).cloned().collect(), ..whole };
+    assert!(execute(&fake, &begun, 8, Interrupt::default()).await.is_success());
+    let rest =
+        plan(&workspace, &fake, &observe(&fake, &workspace).await, &Selection::All, UpOptions::default()).unwrap();
+    insta::assert_snapshot!(lines(&rest), @r"
+     1 await machine main/first done (running, but not ready) <- []
+     2 create machine main/node1 (not there yet) <- []
+     3 start machine main/node1 (not there yet) <- [1 2]
+     4 create machine main/node2 (not there yet) <- []
+     5 start machine main/node2 (not there yet) <- [1 4]
+    ");
 }
 
 #[tokio::test]

@@ -258,8 +258,12 @@ pub struct ResolvedMachine {
     pub networks: Vec<Attachment>,
     /// Arguments for the entry point.
     pub command: Vec<String>,
-    /// Environment of the service.
+    /// Environment of the service. Values may be secret: written out, they are hashes.
+    #[serde(serialize_with = "sealed")]
     pub env: BTreeMap<String, String>,
+    /// The host's proxies, which differ from one call to the next and therefore make no difference.
+    #[serde(skip)]
+    pub host_env: BTreeMap<String, String>,
     /// Published ports with host ports decided.
     pub ports: Vec<crate::PublishedPort>,
     /// Volumes and folders of the host.
@@ -311,11 +315,7 @@ impl Field {
     /// Replaces the value by its hash when it belongs to an environment variable.
     #[must_use]
     pub fn sealed(self) -> Self {
-        if !self.path.starts_with("env.") || self.is_sealed() {
-            return self;
-        }
-        let value = format!("{SEAL}{}", Digest::of(self.value.as_bytes()).short());
-        Self { value, ..self }
+        if self.path.starts_with("env.") { Self { value: seal(&self.value), ..self } } else { self }
     }
 
     /// Whether the value is a hash.
@@ -323,6 +323,16 @@ impl Field {
     pub fn is_sealed(&self) -> bool {
         self.value.starts_with(SEAL)
     }
+}
+
+/// The hash of a value, as it stands in its place.
+fn seal(value: &str) -> String {
+    format!("{SEAL}{}", Digest::of(value.as_bytes()).short())
+}
+
+/// Writes hashes instead of values.
+fn sealed<S: serde::Serializer>(env: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(env.iter().map(|(name, value)| (name, seal(value))))
 }
 
 /// What a sealed value begins with.

@@ -73,6 +73,9 @@ pub struct ObservedMachine {
     pub exit: Option<Exit>,
     /// Whether its probes pass; known when they were asked.
     pub ready: Option<bool>,
+    /// Whether its process 1 is seen among this host's processes, which notice an end sooner than engines; known after a
+    /// closer look at a machine that runs here.
+    pub process: Option<bool>,
 }
 
 /// What a machine is doing.

@@ -25,7 +25,7 @@ fn temporary() -> (tempfile::TempDir, Utf8PathBuf) {
 /// Starts this very program as another process that plays a role.
 fn start(role: &str, folder: &Utf8Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--ignored", "--test-threads=1"])
+        .args(["--exact", "child", "--test-threads=1"])
         .env(ROLE, role)
         .env(FOLDER, folder)
         .stdout(Stdio::null())
@@ -33,8 +33,8 @@ fn start(role: &str, folder: &Utf8Path) -> Child {
         .unwrap()
 }
 
+/// What the other tests start as a process of its own. Without a role it is a test like any other, of nothing.
 #[test]
-#[ignore = "what the other tests start as a process of its own"]
 fn child() {
     #[expect(clippy::disallowed_methods, reason = "the only way to tell a test its arguments")]
     let [role, folder] = [ROLE, FOLDER].map(|name| std::env::var(name).unwrap_or_default());
@@ -52,7 +52,7 @@ fn child() {
                 write_atomically(&folder.join("file"), &[byte; SIZE], Access::Default).unwrap();
             }
         }
-        // Run by hand, it has nothing to do.
+        // Among the other tests it has nothing to do.
         _ => {}
     }
 }

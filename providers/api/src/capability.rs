@@ -137,7 +137,12 @@ pub struct LogEvent {
 #[async_trait]
 pub trait Logs: Send + Sync {
     /// Opens a log.
-    async fn logs(&self, cx: &Context, machine: &MachineRef, request: &LogRequest) -> Result<BoxStream<'static, Result<LogEvent>>>;
+    async fn logs(
+        &self,
+        cx: &Context,
+        machine: &MachineRef,
+        request: &LogRequest,
+    ) -> Result<BoxStream<'static, Result<LogEvent>>>;
 }
 
 /// Networks of a topology.

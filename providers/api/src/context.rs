@@ -84,6 +84,9 @@ impl Context {
 
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("limit", &self.limit).field("cancelled", &self.cancel.is_cancelled()).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("limit", &self.limit)
+            .field("cancelled", &self.cancel.is_cancelled())
+            .finish_non_exhaustive()
     }
 }

@@ -14,6 +14,9 @@ use std::collections::HashMap;
 const MINIMAL_CAPABILITIES: [&str; 9] =
     ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID", "SYS_CHROOT"];
 
+/// The period in which processor time is counted, in microseconds: the kernel's default.
+const CPU_PERIOD: i64 = 100_000;
+
 /// What the engine is asked to create, on the machine's first network.
 pub(crate) fn body(machine: &ResolvedMachine) -> ContainerCreateBody {
     let first = machine.networks.first();
@@ -22,7 +25,7 @@ pub(crate) fn body(machine: &ResolvedMachine) -> ContainerCreateBody {
     ContainerCreateBody {
         hostname: Some(machine.hostname.clone()),
         user: machine.security.user.clone(),
-        env: Some(machine.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+        env: Some(machine.host_env.iter().chain(&machine.env).map(|(name, value)| format!("{name}={value}")).collect()),
         cmd: (!machine.command.is_empty()).then(|| machine.command.clone()),
         image: Some(machine.image.clone()),
         labels: Some(labels::of_machine(machine)),
@@ -58,7 +61,9 @@ fn host_config(machine: &ResolvedMachine, network: Option<String>) -> HostConfig
         memory,
         // The same number: no swap, so that the limit is what it says.
         memory_swap: memory,
-        nano_cpus: machine.limits.cpus.map(|cpus| i64::from(cpus.0) * 1_000_000),
+        // A quota instead of `NanoCpus`, which engines refuse above the processors they have: those may be shared.
+        cpu_period: machine.limits.cpus.map(|_| CPU_PERIOD),
+        cpu_quota: machine.limits.cpus.map(|cpus| i64::from(cpus.0) * CPU_PERIOD / 1000),
         pids_limit: machine.limits.pids.map(i64::from),
         network_mode: network,
         port_bindings: Some(ports(machine)),
@@ -66,7 +71,8 @@ fn host_config(machine: &ResolvedMachine, network: Option<String>) -> HostConfig
             name: Some(match machine.restart {
                 RestartPolicy::No => RestartPolicyNameEnum::NO,
                 RestartPolicy::OnFailure => RestartPolicyNameEnum::ON_FAILURE,
-                RestartPolicy::Always => RestartPolicyNameEnum::ALWAYS,
+                // What was halted stays halted when the engine comes up again.
+                RestartPolicy::Always => RestartPolicyNameEnum::UNLESS_STOPPED,
             }),
             maximum_retry_count: None,
         }),

@@ -92,9 +92,18 @@ impl DockerProvider {
             std::future::ready(event)
         });
         let exit = stream::once(async move {
-            let state = docker.inspect_exec(&id).await.map_err(|error| error::failure(&doing, "", error))?;
-            let code = state.exit_code.ok_or_else(|| ProviderError::failed(&doing, "the engine knows no exit code"))?;
-            Ok(ExecEvent::Exit(code))
+            // The output may end before the command does, and before the engine has noticed its end. Whoever reads the
+            // events has the deadline.
+            loop {
+                let state = docker.inspect_exec(&id).await.map_err(|error| error::failure(&doing, "", error))?;
+                match state.exit_code {
+                    Some(code) if state.running != Some(true) => return Ok(ExecEvent::Exit(code)),
+                    None if state.running != Some(true) => {
+                        return Err(ProviderError::failed(&doing, "the engine knows no exit code"));
+                    }
+                    _ => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+                }
+            }
         });
         output.chain(exit).boxed()
     }

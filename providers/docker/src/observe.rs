@@ -47,6 +47,7 @@ pub(crate) fn machine(summary: ContainerSummary, workspace: &Name) -> Option<Obs
         restarts: None,
         exit: None,
         ready: None,
+        process: None,
         id,
     })
 }
@@ -142,6 +143,7 @@ pub(crate) fn closer(machine: &mut ObservedMachine, details: ContainerInspectRes
         machine.exit =
             state.exit_code.map(|code| rig_model::Exit { code, out_of_memory: state.oom_killed.unwrap_or_default() });
     }
+    machine.process = state.pid.filter(|pid| cfg!(target_os = "linux") && *pid > 0).map(has_process);
     let environment: HashMap<String, String> = details
         .config
         .and_then(|config| config.env)
@@ -158,6 +160,11 @@ pub(crate) fn closer(machine: &mut ObservedMachine, details: ContainerInspectRes
             *field = plain;
         }
     }
+}
+
+/// Whether this host has the process. An engine in a VM counts other processes: the answer is a hint.
+fn has_process(pid: i64) -> bool {
+    std::path::Path::new("/proc").join(pid.to_string()).exists()
 }
 
 /// The engine's time, which is in the year 1 for what never happened.

@@ -90,6 +90,7 @@ impl Machine {
             restarts: closer.then_some(self.restarts),
             exit: self.exit.clone().filter(|_| closer),
             ready: None,
+            process: None,
         }
     }
 }

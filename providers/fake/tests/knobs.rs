@@ -50,6 +50,7 @@ async fn stage() -> (FakeProvider, ResolvedMachine, MachineRef) {
         networks: vec![Attachment { network: name("front"), ip: usable(&network.subnet).next() }],
         command: vec!["/usr/bin/service".to_owned()],
         env: BTreeMap::new(),
+        host_env: std::collections::BTreeMap::new(),
         ports: Vec::new(),
         mounts: Vec::new(),
         tmpfs: Vec::new(),

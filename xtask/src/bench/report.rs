@@ -43,7 +43,7 @@ pub(super) fn section(subject: &Subject, results: &Results) -> String {
     let versions: Vec<String> = subject.contenders.iter().map(|(name, version)| format!("{name}: {version}")).collect();
     let _ = writeln!(
         text,
-        "{}; {}. {} rounds. {}.\n",
+        "{}; {}. Rounds: {}. {}.\n",
         subject.machine,
         subject.engine_details,
         subject.rounds,

@@ -5,7 +5,7 @@ use crate::{
     support::{artifact, context, settings, temporary},
 };
 use camino::Utf8Path;
-use rig_boxes::{ArtifactStore, BoxError, FetchSettings};
+use rig_boxes::{ArtifactStore, BoxError};
 use rig_model::{ArtifactSource, ArtifactSpec, Digest};
 use rig_state::CacheLayout;
 use std::{collections::HashSet, time::Duration};
@@ -249,24 +249,4 @@ async fn pruning_keeps_what_is_wanted() {
     assert_eq!(store.prune(&HashSet::from([Digest::of(b"one")])).unwrap(), 9);
     let left = store.list().unwrap();
     assert_eq!((left.len(), left[0].size), (1, 3));
-}
-
-#[tokio::test]
-#[ignore = "needs the way to the real servers"]
-async fn the_real_servers_are_understood() {
-    let (_guard, folder) = temporary();
-    let store = ArtifactStore::new(CacheLayout::new(folder.join("cache")), FetchSettings::default());
-    let six = ArtifactSpec {
-        version: Some("1.16.0".to_owned()),
-        sha256: Digest::from_hex("1e61c37477a1626458e36f7b1d82aa5c9b094fa4802892072e49de9c60c4c926").unwrap(),
-        ..artifact(ArtifactSource::Pypi("six".to_owned()), b"")
-    };
-    store.fetch(&six, &folder, &context().0).await.unwrap();
-    let maven = ArtifactSource::Maven { group: "junit".to_owned(), artifact: "junit".to_owned() };
-    let junit = ArtifactSpec {
-        version: Some("4.13.2".to_owned()),
-        sha256: Digest::from_hex("8e495b634469d64fb8acfa3495a065cbacc8a0fff55ce1e31007be4c16dc57d3").unwrap(),
-        ..artifact(maven, b"")
-    };
-    store.fetch(&junit, &folder, &context().0).await.unwrap();
 }

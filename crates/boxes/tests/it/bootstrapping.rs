@@ -141,31 +141,3 @@ async fn the_deadline_ends_the_program() {
     let error = run(&Engine::default(), "exec sleep 60", &cx.within(Duration::from_millis(200))).await.unwrap_err();
     assert!(matches!(error, BoxError::TimedOut { .. }), "{error}");
 }
-
-#[tokio::test]
-#[ignore = "needs mmdebstrap, a mirror and half a minute"]
-async fn a_real_root_is_small_and_trusts_the_host() {
-    let source =
-        BoxSource::Bootstrap(rig_model::Bootstrap { suite: "bookworm".to_owned(), packages: Vec::new(), mirror: None });
-    let certificate = fs_err::read_to_string("/etc/ssl/certs/ca-certificates.crt").unwrap();
-    let end = "-----END CERTIFICATE-----\n";
-    let certificate = certificate.split_inclusive(end).next().unwrap().to_owned();
-    let trust = HostTrust { certificates: vec![certificate], proxies: Vec::new() };
-    let engine = Engine::default();
-    let (cx, told) = context();
-    make(&engine, Utf8Path::new("/usr/bin/mmdebstrap"), &source, &trust, &cx).await.unwrap();
-    let [Call::Import(_, root)] = &engine.calls()[..] else { panic!("nothing was imported") };
-    assert_eq!(told.steps().last().map(String::as_str), Some("creating tarball"));
-    assert!(root.len() < 90_000_000);
-    let paths = unpack_names(root);
-    for wanted in
-        ["./usr/bin/apt-get", "./usr/local/share/ca-certificates/rig-host-1.crt", "./etc/ssl/certs/rig-host-1.pem"]
-    {
-        assert!(paths.iter().any(|path| path == wanted), "{wanted} is missing");
-    }
-}
-
-fn unpack_names(bytes: &[u8]) -> Vec<String> {
-    let mut archive = tar::Archive::new(bytes);
-    archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().to_str().unwrap().to_owned()).collect()
-}

@@ -49,6 +49,7 @@ impl Waiting<'_> {
                 Err(why) => {
                     last = why;
                     cx.progress(Progress::step(last.clone()));
+                    self.other_lives(cx, &probe.on).await?;
                 }
             }
             if Instant::now() >= deadline {
@@ -71,12 +72,9 @@ impl Waiting<'_> {
     pub(super) async fn done(&self, cx: &Context, timeout: Duration) -> Result<(), EngineError> {
         let deadline = Instant::now() + timeout;
         loop {
-            let exit = match self.deaths.take(self.id()) {
-                Some(End::Removed) => return Err(EngineError::Gone { machine: self.id().clone() }),
-                Some(End::Exit(exit)) => Some(exit),
-                None => self.ended(cx).await?,
-            };
-            match exit {
+            // What was heard is only a reason to look: it may be of the machine that this one replaced.
+            let _ = self.deaths.take(self.id());
+            match self.ended(cx).await? {
                 Some(Exit { code: 0, .. }) => return Ok(()),
                 Some(exit) => {
                     let tail = self.tail().await;
@@ -105,9 +103,11 @@ impl Waiting<'_> {
 
     /// Fails when the machine has ended for good; brings it back when its restart policy says so.
     async fn survive(&self, cx: &Context, ends: &mut u32, looked: &mut Option<Instant>) -> Result<(), EngineError> {
+        // News may be of the machine that this one replaced: they are a reason to look, not a verdict. Only a machine
+        // that its engine starts again at once may run by now although it ended.
         let exit = match self.deaths.take(self.id()) {
-            Some(End::Removed) => return Err(EngineError::Gone { machine: self.id().clone() }),
-            Some(End::Exit(exit)) => Some(exit),
+            Some(End::Exit(exit)) if self.restart != RestartPolicy::No => Some(exit),
+            Some(End::Removed | End::Exit(_)) => self.ended(cx).await?,
             None if looked.is_none_or(|at| at.elapsed() >= LOOK) => {
                 *looked = Some(Instant::now());
                 self.ended(cx).await?
@@ -135,6 +135,24 @@ impl Waiting<'_> {
         }
         self.sink.emit(Event::Restarted { machine: self.id().clone(), why: exit.to_string() });
         Ok(())
+    }
+
+    /// Fails when another machine, which a probe asks, has ended for good: it will not answer any more.
+    async fn other_lives(&self, cx: &Context, other: &MachineId) -> Result<(), EngineError> {
+        if other == self.id() {
+            return Ok(());
+        }
+        let machine = MachineRef { workspace: self.machine.workspace.clone(), id: other.clone() };
+        let Some(seen) = self.provider.inspect(cx, &machine).await? else {
+            return Err(EngineError::Gone { machine: other.clone() });
+        };
+        let comes_back = seen.fields.iter().any(|field| field.path == "restart");
+        if seen.state != MachineState::Exited || comes_back {
+            return Ok(());
+        }
+        let exit = seen.exit.map_or_else(|| "ended".to_owned(), |exit| exit.to_string());
+        let tail = log_tail(self.provider, &machine).await;
+        Err(EngineError::Died { machine: other.clone(), exit, tail })
     }
 
     /// How the machine ended, if it has.

@@ -5,10 +5,11 @@ use super::{
     deaths::{Deaths, Watcher},
 };
 use crate::{EngineError, EventSink, Interrupt, Makes, probe::Prober, sink::OperationProgress};
+use futures_util::{StreamExt, stream};
 use rig_model::{
     Action, Event, MachineId, MachineState, OpId, Operation, Outcome, Phase, Plan, RestartPolicy, seconds,
 };
-use rig_provider_api::{Context, MachineRef, ObserveScope, Provider, ProviderError};
+use rig_provider_api::{Context, MachineRef, ObserveScope, Provider};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -17,8 +18,10 @@ use std::{
 use tokio::task::JoinSet;
 
 /// How long a machine without probes is given to show that it does not end at once: a shell that cannot do what it
-/// should takes a few milliseconds for that. Longer would slow down every `up`; who wants more writes a probe.
-const SETTLE: Duration = Duration::from_millis(50);
+/// should takes a few milliseconds. Longer would slow down every `up`; who wants more writes a probe.
+const SETTLE: Duration = Duration::from_millis(25);
+/// How long after a start an engine has noticed such an end: Docker takes 100 to 130 ms to clean up and say so.
+const NOTICE: Duration = Duration::from_millis(300);
 
 /// Carries plans out.
 pub struct Executor {
@@ -122,6 +125,7 @@ impl Executor {
         let mut tasks: JoinSet<Ended> = JoinSet::new();
         let mut phases = Spans::default();
         let mut last_start = None;
+        let mut started = BTreeSet::new();
         let mut topologies: BTreeMap<rig_model::Name, Spans> = BTreeMap::new();
         loop {
             let stopped = self.notice_interrupt(&mut report);
@@ -146,8 +150,9 @@ impl Executor {
             if let Some(machine) = operation.action.machine() {
                 topologies.entry(machine.topology.clone()).or_default().add(phase, ended.began, Instant::now());
             }
-            if matches!(operation.action, Action::StartMachine { .. }) {
+            if let (Action::StartMachine { machine, .. }, Ok(())) = (&operation.action, &ended.result) {
                 last_start = Some(Instant::now());
+                started.insert(machine.clone());
             }
             self.finish(operation, ended, &mut report);
         }
@@ -156,7 +161,7 @@ impl Executor {
             self.emit_end(operation, Duration::ZERO, Outcome::Skipped { why: why.to_owned() });
             report.left.push(operation.action.to_string());
         }
-        self.verify(plan, &workspace, last_start, &mut report).await;
+        self.verify(plan, &workspace, &started, last_start, &mut report).await;
         report.phases = phases.durations();
         report.topologies = topologies.into_iter().map(|(name, spans)| (name, spans.durations())).collect();
         report.elapsed = begun.elapsed();
@@ -203,9 +208,7 @@ impl Executor {
                 report.done += 1;
                 Outcome::Done
             }
-            Err(EngineError::Interrupted(_) | EngineError::Provider(ProviderError::Cancelled { .. }))
-                if report.interrupted =>
-            {
+            Err(error) if report.interrupted && error.is_cancelled() => {
                 report.left.push(operation.action.to_string());
                 Outcome::Cancelled
             }
@@ -233,28 +236,44 @@ impl Executor {
         });
     }
 
-    /// A machine without probes was not waited for: one look at all of them tells whether one ended at once. `started` is
-    /// when the last one was.
-    async fn verify(&self, plan: &Plan, workspace: &rig_model::Name, started: Option<Instant>, report: &mut Report) {
-        let waited: BTreeSet<&MachineId> =
-            plan.operations.iter().filter(|op| only_waits(&op.action)).filter_map(|op| op.action.machine()).collect();
-        let unwatched: BTreeSet<&MachineId> = plan
+    /// A machine without probes was not waited for, and others may have ended since: one look tells whether all that were
+    /// `started`, the last of them at `last`, still run.
+    async fn verify(
+        &self,
+        plan: &Plan,
+        workspace: &rig_model::Name,
+        started: &BTreeSet<MachineId>,
+        last: Option<Instant>,
+        report: &mut Report,
+    ) {
+        let may_end: BTreeSet<&MachineId> = plan
             .operations
             .iter()
-            .filter_map(|op| match &op.action {
-                Action::StartMachine { machine, restart: RestartPolicy::No } => Some(machine),
+            .filter_map(|operation| match &operation.action {
+                Action::AwaitDone { machine, .. } => Some(machine),
+                Action::StartMachine { machine, restart } if *restart != RestartPolicy::No => Some(machine),
                 _ => None,
             })
-            .filter(|machine| !waited.contains(machine))
             .collect();
+        let unwatched: BTreeSet<&MachineId> = started.iter().filter(|machine| !may_end.contains(machine)).collect();
         if unwatched.is_empty() || report.interrupted {
             return;
         }
-        if let Some(at) = started {
-            tokio::time::sleep(SETTLE.saturating_sub(at.elapsed())).await;
-        }
         let cx = Context::alone(Duration::from_secs(30));
-        let Ok(observed) = self.provider.observe(&cx, workspace, ObserveScope::MACHINES).await else { return };
+        let elapsed = || last.map_or(Duration::ZERO, |at| at.elapsed());
+        tokio::time::sleep(SETTLE.saturating_sub(elapsed())).await;
+        if self.all_have_processes(&cx, workspace, &unwatched).await {
+            return;
+        }
+        tokio::time::sleep(NOTICE.saturating_sub(elapsed())).await;
+        let observed = match self.provider.observe(&cx, workspace, ObserveScope::MACHINES).await {
+            Ok(observed) => observed,
+            Err(error) => {
+                let title = "see whether all machines run".to_owned();
+                report.failed.push(OperationFailure { title, machine: None, error: error.into() });
+                return;
+            }
+        };
         for seen in observed.machines {
             if seen.state != MachineState::Exited || !unwatched.contains(&seen.id) {
                 continue;
@@ -271,6 +290,26 @@ impl Executor {
                 error: EngineError::Died { machine: seen.id, exit, tail },
             });
         }
+    }
+}
+
+impl Executor {
+    /// Whether every machine's process 1 is seen on this host; `false` where that cannot be told.
+    async fn all_have_processes(
+        &self,
+        cx: &Context,
+        workspace: &rig_model::Name,
+        machines: &BTreeSet<&MachineId>,
+    ) -> bool {
+        stream::iter(machines)
+            .map(|id| async move {
+                let machine = MachineRef { workspace: workspace.clone(), id: (*id).clone() };
+                let seen = self.provider.inspect(cx, &machine).await;
+                matches!(seen, Ok(Some(seen)) if seen.process == Some(true))
+            })
+            .buffer_unordered(self.jobs.max(1))
+            .all(std::future::ready)
+            .await
     }
 }
 

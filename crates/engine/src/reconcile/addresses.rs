@@ -37,6 +37,7 @@ impl Addresses {
         );
         for topology in workspace.topologies.values() {
             for spec in &topology.networks {
+                unchanged(observed, topology, spec)?;
                 let subnet = match spec.subnet.or_else(|| there(observed, topology, spec)) {
                     Some(subnet) => subnet,
                     None => {
@@ -126,6 +127,27 @@ impl Addresses {
     pub fn ip(&self, machine: &MachineId, network: &Name) -> Option<Ipv4Addr> {
         self.machines.get(machine)?.get(network).copied()
     }
+}
+
+/// Refuses to go on with a network that is not what the file says: machines would be kept apart less than they should,
+/// or get addresses that the network does not have.
+fn unchanged(observed: &Observed, topology: &Topology, spec: &NetworkSpec) -> Result<(), PlanError> {
+    let Some(seen) = observed.networks.iter().find(|seen| seen.topology == topology.name && seen.name == spec.name)
+    else {
+        return Ok(());
+    };
+    let changed = |field, old: String, new: String| {
+        let network = format!("{}/{}", topology.name, spec.name);
+        Err(PlanError::NetworkChanged { network, field, old, new, origin: spec.origin.clone() })
+    };
+    match (seen.subnet, spec.subnet) {
+        (Some(old), Some(new)) if old != new => return changed("subnet", old.to_string(), new.to_string()),
+        _ => {}
+    }
+    if seen.internal != spec.internal {
+        return changed("internal", seen.internal.to_string(), spec.internal.to_string());
+    }
+    Ok(())
 }
 
 fn there(observed: &Observed, topology: &Topology, spec: &NetworkSpec) -> Option<Ipv4Net> {

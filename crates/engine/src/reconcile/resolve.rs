@@ -30,7 +30,7 @@ impl Resolver<'_> {
     pub(crate) fn machine(&self, spec: &MachineSpec) -> Result<ResolvedMachine, PlanError> {
         let unresolved = || PlanError::Unresolved { machine: spec.id.clone(), origin: spec.origin.clone() };
         let text = |text: &Text| text.resolve(&|machine| self.ip(machine)).ok_or_else(unresolved);
-        let mut env: std::collections::BTreeMap<String, String> = self.proxies.iter().cloned().collect();
+        let mut env = std::collections::BTreeMap::new();
         for (name, value) in &spec.env {
             env.insert(name.clone(), text(value)?);
         }
@@ -60,6 +60,7 @@ impl Resolver<'_> {
             networks: spec.networks.iter().map(|attachment| self.attachment(&spec.id, &attachment.network)).collect(),
             command: spec.command.iter().map(text).collect::<Result<_, _>>()?,
             env,
+            host_env: self.proxies.iter().cloned().collect(),
             ports: self.ports.of(&spec.id),
             mounts,
             tmpfs: spec.tmpfs.clone(),

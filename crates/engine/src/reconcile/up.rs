@@ -73,12 +73,18 @@ pub fn up(
         boxes: BTreeMap::new(),
         artifacts: BTreeMap::new(),
         removed: Vec::new(),
+        replaced: BTreeMap::new(),
         machines: BTreeMap::new(),
     };
     planner.remove_undeclared(selection);
+    let machines: Vec<&MachineSpec> =
+        dependencies_first(workspace).into_iter().filter(|machine| selected(&machine.id)).collect();
     let mut errors = Vec::new();
-    for machine in dependencies_first(workspace).into_iter().filter(|machine| selected(&machine.id)) {
-        if let Err(error) = planner.machine(machine) {
+    // Everything that goes goes first: what is made may need its address or its port.
+    let results: Vec<_> = machines.iter().map(|machine| planner.remove_changed(machine)).collect();
+    let results = results.into_iter().chain(machines.iter().map(|machine| planner.machine(machine)));
+    for result in results {
+        if let Err(error) = result {
             errors.push(error);
         }
     }
@@ -112,6 +118,8 @@ struct Planner<'a> {
     artifacts: BTreeMap<Name, OpId>,
     /// Removals that free addresses and ports for what is created.
     removed: Vec<OpId>,
+    /// Machines that are removed to be made anew, and why.
+    replaced: BTreeMap<MachineId, Cause>,
     machines: BTreeMap<MachineId, MachineOps>,
 }
 
@@ -141,39 +149,41 @@ impl Planner<'_> {
         }
     }
 
+    /// Removes a machine that was made from other values than the file gives now.
+    fn remove_changed(&mut self, spec: &MachineSpec) -> Result<(), PlanError> {
+        let Some(seen) = self.observed.machines.iter().find(|seen| seen.id == spec.id) else { return Ok(()) };
+        let resolved = self.resolver.machine(spec)?;
+        let cause = if seen.digest != Some(resolved.digest()) {
+            Cause::Changed { changes: changes(&seen.fields, &resolved.fields()) }
+        } else if seen.state == MachineState::Dead {
+            Cause::Unusable { state: seen.state.to_string() }
+        } else {
+            return Ok(());
+        };
+        let gone = down::remove(&mut self.graph, self.desired.workspace, seen, &cause, []);
+        self.removed.push(gone);
+        self.replaced.insert(spec.id.clone(), cause);
+        Ok(())
+    }
+
     fn machine(&mut self, spec: &MachineSpec) -> Result<(), PlanError> {
         let resolved = self.resolver.machine(spec)?;
         let seen = self.observed.machines.iter().find(|seen| seen.id == spec.id);
         match seen {
-            None => self.create(spec, resolved, Cause::Missing, self.removed.clone()),
-            Some(seen) if seen.digest != Some(resolved.digest()) => {
-                let cause = Cause::Changed { changes: changes(&seen.fields, &resolved.fields()) };
-                let gone = down::remove(&mut self.graph, self.desired.workspace, seen, &cause, []);
-                self.create(spec, resolved, cause, [vec![gone], self.removed.clone()].concat())
-            }
-            Some(seen) => self.existing(spec, seen, resolved),
+            None => self.create(spec, resolved, Cause::Missing),
+            Some(seen) => match self.replaced.get(&spec.id).cloned() {
+                Some(cause) => self.create(spec, resolved, cause),
+                None => self.existing(spec, seen),
+            },
         }
     }
 
     /// A machine that was made as the file says.
-    fn existing(
-        &mut self,
-        spec: &MachineSpec,
-        seen: &ObservedMachine,
-        resolved: ResolvedMachine,
-    ) -> Result<(), PlanError> {
+    fn existing(&mut self, spec: &MachineSpec, seen: &ObservedMachine) -> Result<(), PlanError> {
         match seen.state {
-            MachineState::Dead => {
-                let cause = Cause::Unusable { state: seen.state.to_string() };
-                let gone = down::remove(&mut self.graph, self.desired.workspace, seen, &cause, []);
-                self.create(spec, resolved, cause, vec![gone])
-            }
-            MachineState::Running | MachineState::Restarting if !self.options.restart => {
-                if seen.ready == Some(false) {
-                    self.await_ready(spec, Cause::NotReady, None)?;
-                }
-                Ok(())
-            }
+            // It has been removed above.
+            MachineState::Dead => Ok(()),
+            MachineState::Running | MachineState::Restarting if !self.options.restart => self.running(spec, seen),
             MachineState::Running | MachineState::Restarting | MachineState::Paused => {
                 let cause = match seen.state {
                     MachineState::Paused => Cause::Unusable { state: seen.state.to_string() },
@@ -195,13 +205,27 @@ impl Planner<'_> {
         }
     }
 
-    fn create(
-        &mut self,
-        spec: &MachineSpec,
-        resolved: ResolvedMachine,
-        cause: Cause,
-        mut after: Vec<OpId>,
-    ) -> Result<(), PlanError> {
+    /// A machine that runs as the file says: nothing to do, unless it is still on its way, or what it depends on is made
+    /// anew and it has to find that again.
+    fn running(&mut self, spec: &MachineSpec, seen: &ObservedMachine) -> Result<(), PlanError> {
+        if self.is_one_shot(&spec.id) {
+            let action = Action::AwaitDone { machine: spec.id.clone(), timeout: spec.ready.timeout };
+            let done = self.graph.add(action, Cause::NotReady, []);
+            self.machines.entry(spec.id.clone()).or_default().done = Some(done);
+            return Ok(());
+        }
+        let made_anew = spec.after.iter().find_map(|dependency| {
+            let ops = self.machines.get(&dependency.machine)?;
+            ops.ready.or(ops.start)
+        });
+        if seen.ready == Some(false) || seen.state == MachineState::Restarting || made_anew.is_some() {
+            self.await_ready(spec, Cause::NotReady, made_anew)?;
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, spec: &MachineSpec, resolved: ResolvedMachine, cause: Cause) -> Result<(), PlanError> {
+        let mut after = self.removed.clone();
         after.extend(self.network_ops(spec));
         after.extend(self.box_op(&spec.box_name, &format!("machine {}", spec.id)));
         let created = self.graph.add(Action::CreateMachine { machine: Box::new(resolved) }, cause.clone(), after);

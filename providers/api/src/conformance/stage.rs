@@ -104,6 +104,7 @@ impl<'a> Stage<'a> {
             networks: self.provider.networks().map(|_| self.attachment(0)).into_iter().collect(),
             command: self.fixture.long_running.clone(),
             env: BTreeMap::new(),
+            host_env: BTreeMap::new(),
             ports: Vec::new(),
             mounts: Vec::new(),
             tmpfs: Vec::new(),

@@ -78,6 +78,7 @@ fn machine(stand: &Stand, fixture: &Fixture, network: &ResolvedNetwork) -> Resul
         networks: vec![Attachment { network: network.name.clone(), ip: usable(&network.subnet).next() }],
         command: fixture.long_running.clone(),
         env: BTreeMap::new(),
+        host_env: BTreeMap::new(),
         ports: Vec::new(),
         mounts: Vec::new(),
         tmpfs: Vec::new(),
