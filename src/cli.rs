@@ -264,7 +264,7 @@ pub(crate) enum Boxes {
         #[command(flatten)]
         execution: Execution,
     },
-    /// Removes boxes that no file names any more, and old versions
+    /// Removes old versions of the file's boxes that none of its machines is made from
     Prune,
 }
 

@@ -52,16 +52,18 @@ async fn apt(app: &App, cx: &Context, arguments: &[&str]) -> Result<(), Failure>
         message: format!("{doing}: {why}"),
         hint: Some("run it by hand to see more".to_owned()),
     };
-    let mut child = tokio::process::Command::new("apt-get")
+    let mut command = tokio::process::Command::new("apt-get");
+    command
         .args(["--quiet"])
         .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| failed(error.to_string()))?;
+        .stderr(Stdio::piped());
+    // A group of its own: Ctrl-C is for rig, which waits for its end.
+    #[cfg(unix)]
+    command.process_group(0);
+    let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let show = async {
         if let Some(stdout) = stdout {
@@ -83,10 +85,11 @@ async fn apt(app: &App, cx: &Context, arguments: &[&str]) -> Result<(), Failure>
         }
         tail
     };
-    let ((), tail, status) = tokio::select! {
-        all = async { tokio::join!(show, keep, child.wait()) } => all,
-        () = cx.cancel().cancelled() => return Err(Failure::Said(crate::failure::ExitCode::Interrupted)),
-    };
+    // Cut in the middle, a package manager leaves a system that has to be repaired: its end is waited for.
+    let ((), tail, status) = tokio::join!(show, keep, child.wait());
+    if cx.cancel().is_cancelled() {
+        return Err(Failure::Said(crate::failure::ExitCode::Interrupted));
+    }
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(failed(format!("{status}\n{}", tail[tail.len().saturating_sub(10)..].join("\n")))),

@@ -4,7 +4,7 @@ use super::up;
 use crate::{app::App, cli::Boxes, engine_choice::Start, failure::Failure, render};
 use rig_engine::{EngineError, Session, reconcile};
 use rig_model::{BoxName, Name, ObservedBox};
-use rig_provider_api::{Context, Images, ObserveScope};
+use rig_provider_api::{Images, ObserveScope};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -124,17 +124,17 @@ async fn prune(app: &App) -> Result<(), Failure> {
         .collect();
     let images = images(&session)?;
     for seen in &old {
-        remove(&cx, images, seen).await?;
+        // Another workspace's machine may be made from it: that is the engine's to know.
+        if let Err(error) = images.remove(&cx, &seen.image).await {
+            app.ui.warn(error.to_string());
+            continue;
+        }
         app.ui.result(format!("removed {} ({:.0} MB)", seen.image, seen.size.0 as f64 / 1e6));
     }
     if old.is_empty() {
         app.ui.say("nothing to remove: every box that is there is used or current");
     }
     Ok(())
-}
-
-async fn remove(cx: &Context, images: &dyn Images, seen: &ObservedBox) -> Result<(), EngineError> {
-    Ok(images.remove(cx, &seen.image).await?)
 }
 
 fn images(session: &Session) -> Result<&dyn Images, EngineError> {

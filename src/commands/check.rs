@@ -5,7 +5,7 @@ use crate::{
     cli::Check,
     engine_choice::Start,
     failure::{ExitCode, Failure},
-    render::{Paint, err},
+    render::Paint,
 };
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use rig_engine::{CheckResult, Session, run_check};
@@ -111,7 +111,7 @@ fn show(app: &App, result: &CheckResult, show_output: bool) {
         }
         let all: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
         for line in &all[all.len().saturating_sub(lines)..] {
-            err(&format!("  {} {line}", Paint::Faint.paint("|")));
+            app.ui.say(format!("  {} {line}", Paint::Faint.paint("|")));
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     app::App,
     cli::Logs,
     engine_choice::Start,
-    failure::Failure,
+    failure::{ExitCode, Failure},
     render::{self, Mode},
 };
 use futures_util::{StreamExt, stream};
@@ -76,6 +76,9 @@ pub(crate) async fn run(app: &App, arguments: &Logs) -> Result<(), Failure> {
                 show(position, stream, line);
             }
         }
+    }
+    if cx.cancel().is_cancelled() {
+        return Err(Failure::Said(ExitCode::Interrupted));
     }
     Ok(())
 }

@@ -40,7 +40,9 @@ pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
         Command::Doctor(arguments) => doctor::run(app, &arguments).await,
         Command::Completions { shell } => {
             let mut command = <crate::cli::Cli as clap::CommandFactory>::command();
-            clap_complete::generate(shell, &mut command, "rig", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "rig", &mut script);
+            app.ui.result(String::from_utf8_lossy(&script).trim_end());
             Ok(())
         }
     }

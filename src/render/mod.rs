@@ -13,4 +13,4 @@ pub(crate) use errors::{failure, operation_failures};
 pub(crate) use plan::print as print_plan;
 pub(crate) use style::{Paint, machine_color};
 pub(crate) use table::table;
-pub(crate) use ui::{Mode, Ui, err};
+pub(crate) use ui::{Mode, Ui};

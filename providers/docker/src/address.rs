@@ -56,6 +56,11 @@ pub enum AddressError {
     /// Any other scheme.
     #[error("engine address {0:?} must begin with unix://, npipe:// or tcp://")]
     Scheme(String),
+    /// `https://` without anything to check the engine with.
+    #[error(
+        "engine address {0:?}: https needs certificates: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or a docker context"
+    )]
+    NoCertificates(String),
     /// A scheme and nothing else.
     #[error("engine address {0:?} names no place")]
     Empty(String),
@@ -81,6 +86,7 @@ impl EngineAddress {
             match scheme {
                 "unix" => Transport::Unix(rest.into()),
                 "npipe" => Transport::NamedPipe(rest.to_owned()),
+                "https" if tls.is_none() => return Err(AddressError::NoCertificates(text.to_owned())),
                 "tcp" | "http" | "https" => Transport::Tcp { address: rest.trim_end_matches('/').to_owned(), tls },
                 "ssh" => return Err(AddressError::Ssh(text.to_owned())),
                 _ => return Err(AddressError::Scheme(text.to_owned())),
@@ -157,6 +163,7 @@ mod tests {
         }
         assert_eq!(EngineAddress::parse("/run/d.sock", None, "test").unwrap().uri(), "unix:///run/d.sock");
         assert!(matches!(EngineAddress::parse("ssh://me@there", None, ""), Err(AddressError::Ssh(_))));
+        assert!(matches!(EngineAddress::parse("https://there:2376", None, ""), Err(AddressError::NoCertificates(_))));
         assert!(matches!(EngineAddress::parse("docker", None, ""), Err(AddressError::Scheme(_))));
         assert!(matches!(EngineAddress::parse("unix://", None, ""), Err(AddressError::Empty(_))));
     }

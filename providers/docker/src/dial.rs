@@ -27,12 +27,29 @@ impl Dial for DockerProvider {
                 if published.bind.is_unspecified() { std::net::Ipv4Addr::LOCALHOST.into() } else { published.bind };
             SocketAddr::new(bind, published.host)
         });
-        let Some(address) = direct.or(published) else {
-            return Err(ProviderError::failed(&doing, "the machine has no address that this host reaches")
-                .hinted(format!("publish it: `port {port} host=\"auto\"`")));
-        };
-        let connect = async { TcpStream::connect(address).await.map_err(|error| ProviderError::failed(&doing, error)) };
-        let stream = cx.within(NEAR).run(&doing, connect).await?;
-        Ok(Box::new(stream))
+        let mut last = None;
+        for address in direct.into_iter().chain(published) {
+            let connect = async {
+                match tokio::time::timeout(NEAR, TcpStream::connect(address)).await {
+                    Ok(connected) => Ok(connected),
+                    Err(_) => Err(ProviderError::TimedOut { doing: doing.clone(), seconds: NEAR.as_secs_f64() }),
+                }
+            };
+            match cx.run(&doing, connect).await {
+                Ok(Ok(stream)) => return Ok(Box::new(stream)),
+                // Somebody is there and says no: another way would only hide that.
+                Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                    return Err(ProviderError::failed(&doing, error));
+                }
+                // An engine in a VM, or without root, has addresses that this host does not reach.
+                Ok(Err(error)) => last = Some(ProviderError::failed(&doing, error)),
+                Err(cancelled @ ProviderError::Cancelled { .. }) => return Err(cancelled),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| {
+            ProviderError::failed(&doing, "the machine has no address that this host reaches")
+                .hinted(format!("publish it: `port {port} host=\"auto\"`"))
+        }))
     }
 }
