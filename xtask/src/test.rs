@@ -54,23 +54,14 @@ fn engine_tests(program: &Path, engine: Option<&str>) -> Result {
         Some(address) => ("the current engine", address.to_owned()),
         None => ("the host's engine", endpoint(program)?),
     };
-    let conformance =
-        ["test", "--locked", "--package", "rig-provider-docker", "--features", "engine-tests", "--test", "conformance"];
-    cargo::run(&format!("conformance on {name}"), cargo(&conformance).env("RIG_TEST_ENGINE", &address))?;
-    let scenarios = [
-        "test",
-        "--locked",
-        "--package",
-        "rig",
-        "--features",
-        "engine-tests",
-        "--test",
-        "scenarios",
-        "--",
-        "--test-threads=1",
-    ];
-    let mut command = cargo(&scenarios);
-    cargo::run(&format!("scenarios on {name}"), command.env("RIG_PROGRAM", program).env("RIG_ENGINE", &address))
+    // The whole workspace each time: with fewer packages cargo would choose other features of the same libraries, and
+    // build all of them once more.
+    let tests = |name: &'static str| ["test", "--workspace", "--locked", "--features", ENGINE_TESTS, "--test", name];
+    let mut conformance = cargo(&tests("conformance"));
+    cargo::run(&format!("conformance on {name}"), conformance.env("RIG_TEST_ENGINE", &address))?;
+    let mut scenarios = cargo(&tests("scenarios"));
+    scenarios.args(["--", "--test-threads=1"]).env("RIG_PROGRAM", program).env("RIG_ENGINE", &address);
+    cargo::run(&format!("scenarios on {name}"), &mut scenarios)
 }
 
 /// Where the engine is that rig uses.

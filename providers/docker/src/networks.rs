@@ -81,7 +81,9 @@ impl Networks for DockerProvider {
                 ..NetworkCreateRequest::default()
             };
             let Err(error) = self.docker.create_network(request).await else { return Ok(()) };
-            if error::is_overlap(&error) && self.appears(workspace, network).await {
+            // Engines since 27 name the name that is taken, older ones the range.
+            let taken = error::is_overlap(&error) || error::is_conflict(&error);
+            if taken && self.appears(workspace, network).await {
                 return Ok(());
             }
             Err(error::failure(&doing, &name, error))

@@ -28,6 +28,9 @@ const OLDEST_API: (usize, usize) = (1, 41);
 /// How long to wait for the end of what the engine is at, before it is asked again.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long an engine's list may lag behind its answers.
+const LISTED: Duration = Duration::from_secs(2);
+
 /// Machines as containers of one Docker engine.
 pub struct DockerProvider {
     id: ProviderId,
@@ -70,6 +73,26 @@ impl DockerProvider {
 
     pub(crate) fn container(machine: &MachineRef) -> String {
         labels::container(&machine.workspace, &machine.id)
+    }
+
+    /// Waits until the engine's list agrees that a container has stopped: it is brought up to date a moment after the
+    /// answer, and what is observed next has to be right.
+    async fn listed_as_stopped(&self, name: &str) -> Result<()> {
+        let filters = HashMap::from([
+            ("name".to_owned(), vec![format!("^/{}$", name.replace('.', "\\."))]),
+            ("status".to_owned(), vec!["running".to_owned()]),
+        ]);
+        let end = tokio::time::Instant::now() + LISTED;
+        while tokio::time::Instant::now() < end {
+            let options = ListContainersOptions { all: true, filters: Some(filters.clone()), ..Default::default() };
+            let running = self.docker.list_containers(Some(options)).await;
+            if running.map_err(|error| error::failure("listing containers", name, error))?.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // A container that runs again was started again, by its restart policy or by somebody else.
+        Ok(())
     }
 
     /// The container that has a machine's name; `None` when there is none.
@@ -304,7 +327,7 @@ impl Provider for DockerProvider {
                 },
             };
             match result {
-                Ok(()) => Ok(()),
+                Ok(()) => self.listed_as_stopped(&name).await,
                 Err(error) if error::is_unchanged(&error) || error::is_absent(&error) => Ok(()),
                 Err(error) => Err(error::failure(&doing, &name, error)),
             }
