@@ -21,6 +21,8 @@ struct Row {
     state: &'static str,
     digest: Option<String>,
     image: Option<String>,
+    /// The engine's own identifier.
+    id: Option<String>,
     /// All layers, uncompressed.
     size_bytes: Option<u64>,
     created: Option<String>,
@@ -83,6 +85,7 @@ async fn list(app: &App) -> Result<(), Failure> {
                 },
                 digest: shown.map(|seen| seen.digest.to_string()),
                 image: shown.map(|seen| seen.image.clone()),
+                id: shown.map(|seen| seen.native.clone()),
                 size_bytes: shown.map(|seen| seen.size.0),
                 created: shown
                     .and_then(|seen| seen.created)

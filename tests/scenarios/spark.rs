@@ -52,7 +52,6 @@ fn the_root_workspace_runs_spark_jobs() {
     let again = lab.ok(&["up"]);
     assert!(again.elapsed < Duration::from_millis(500), "no-op up took {:?}", again.elapsed);
 
-    // One worker's memory: exactly that group's machines, the field, both values.
     let ids = |lab: &Lab| -> Vec<String> {
         ["spark-master", "spark-worker1"].map(|name| lab.fact(&format!("immutable/{name}"), "id")).into()
     };
