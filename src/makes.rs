@@ -51,7 +51,6 @@ impl Makes for HostMakes {
         &self,
         cx: &Context,
         name: &BoxName,
-        _image: &str,
         _digest: &Digest,
         no_cache: bool,
     ) -> Result<(), EngineError> {

@@ -11,13 +11,6 @@ pub trait Makes: Send + Sync {
     /// Brings an artifact into the cache.
     async fn fetch(&self, cx: &Context, artifact: &ArtifactSpec) -> Result<(), EngineError>;
 
-    /// Makes a box whose parent is there, under the reference `image`.
-    async fn make_box(
-        &self,
-        cx: &Context,
-        name: &BoxName,
-        image: &str,
-        digest: &Digest,
-        no_cache: bool,
-    ) -> Result<(), EngineError>;
+    /// Makes a box whose parent is there, under the reference that its hash gives it.
+    async fn make_box(&self, cx: &Context, name: &BoxName, digest: &Digest, no_cache: bool) -> Result<(), EngineError>;
 }

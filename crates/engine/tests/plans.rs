@@ -97,14 +97,7 @@ impl Makes for NoMakes {
     async fn fetch(&self, _: &Context, _: &ArtifactSpec) -> Result<(), EngineError> {
         Ok(())
     }
-    async fn make_box(
-        &self,
-        _: &Context,
-        name: &BoxName,
-        _: &str,
-        digest: &Digest,
-        _: bool,
-    ) -> Result<(), EngineError> {
+    async fn make_box(&self, _: &Context, name: &BoxName, digest: &Digest, _: bool) -> Result<(), EngineError> {
         self.fake.add_box(name, digest, None);
         Ok(())
     }

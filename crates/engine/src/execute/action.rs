@@ -64,8 +64,8 @@ impl Shared {
         let provider = self.provider.as_ref();
         match action {
             Action::FetchArtifact { artifact } => self.makes.fetch(cx, artifact).await?,
-            Action::BuildBox { name, image, digest, no_cache } => {
-                self.makes.make_box(cx, name, image, digest, *no_cache).await?;
+            Action::BuildBox { name, digest, no_cache, .. } => {
+                self.makes.make_box(cx, name, digest, *no_cache).await?;
             }
             Action::CreateNetwork { network } => {
                 let networks = provider.networks().ok_or_else(|| self.lacks("networks", action))?;
