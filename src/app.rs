@@ -11,8 +11,10 @@ use crate::{
 use camino::{Utf8Path, Utf8PathBuf};
 use rig_boxes::{BoxHost, BoxPlans, PlanBoxes};
 use rig_config::{Loaded, Overrides};
-use rig_engine::{BoxChoice, BoxTable, EngineError, Executor, Interrupt, Report, Selection, Session};
-use rig_model::{BoxName, BoxSource, Event, HostTrust, Observed, Plan, Workspace};
+use rig_engine::{
+    Access, BoxChoice, BoxTable, EngineError, Executor, Interrupt, Provisioning, Report, Selection, Session,
+};
+use rig_model::{BoxName, BoxSource, Event, HostTrust, MachineSpec, Observed, Plan, Workspace};
 use rig_provider_api::{Context, Provider};
 use rig_state::{Layout, LockOwner, Patience, Scale, WorkspaceLock};
 use std::{sync::Arc, time::Duration};
@@ -202,10 +204,17 @@ impl App {
             .collect())
     }
 
-    /// Carries a plan out, or only shows it.
+    /// What provisioning steps hold and which were done.
+    pub(crate) async fn provisioning(&self, session: &Session, layout: &Layout) -> Result<Provisioning, Failure> {
+        // A short look at a few small files; a folder of many is hashed while nothing else runs.
+        Ok(tokio::task::block_in_place(|| Provisioning::load(session, layout))?)
+    }
+
+    /// Carries a plan out.
     pub(crate) async fn execute(
         &self,
         session: &Session,
+        layout: &Layout,
         boxes: HostBoxes,
         plan: &Plan,
         execution: &Execution,
@@ -214,6 +223,7 @@ impl App {
         let executor = Executor {
             provider: session.provider.clone(),
             makes: Arc::new(makes),
+            access: Arc::new(Access::new(session, layout.clone())),
             sink: self.ui.sink(),
             jobs: if execution.no_parallel { 1 } else { usize::from(execution.jobs) },
             interrupt: self.interrupt.clone(),
@@ -246,7 +256,7 @@ pub(crate) fn with_dependencies(workspace: &Workspace, selection: Selection) -> 
     let Selection::Machines(mut machines) = selection else { return selection };
     let mut open: Vec<_> = machines.iter().cloned().collect();
     while let Some(id) = open.pop() {
-        for dependency in workspace.machine(&id).into_iter().flat_map(|spec| &spec.after) {
+        for dependency in workspace.machine(&id).into_iter().flat_map(MachineSpec::dependencies) {
             if machines.insert(dependency.machine.clone()) {
                 open.push(dependency.machine.clone());
             }

@@ -75,6 +75,14 @@ pub(crate) enum Command {
     Check(Check),
     /// Runs a command inside a machine
     Exec(Exec),
+    /// Opens a shell in a mutable machine over SSH, or runs a command there
+    Ssh(Ssh),
+    /// Writes an OpenSSH configuration for the running mutable machines
+    SshConfig(Targets),
+    /// Copies a file or folder into a mutable machine
+    Upload(Upload),
+    /// Runs provisioning steps that are new or changed, in machines that run
+    Provision(Provision),
     /// Shows the output of machines
     Logs(Logs),
     /// Shows published ports
@@ -177,6 +185,74 @@ pub(crate) struct Up {
     /// Prints how long each phase took
     #[arg(long)]
     pub(crate) timings: bool,
+    /// Runs provisioning steps that were done again
+    #[arg(long)]
+    pub(crate) provision: bool,
+    /// Runs no provisioning steps
+    #[arg(long, conflicts_with_all = ["provision", "provision_with"])]
+    pub(crate) no_provision: bool,
+    /// Runs only provisioning steps with these names, or of recipes with these names
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) provision_with: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ssh {
+    /// The machine [default: the only mutable one]
+    pub(crate) machine: Option<String>,
+    /// Runs this shell line instead of a shell
+    #[arg(short, long, value_name = "LINE", conflicts_with = "words")]
+    pub(crate) command: Option<String>,
+    /// Gives the command a terminal
+    #[arg(short, long)]
+    pub(crate) terminal: bool,
+    /// Leads connections to a port of this host to a port behind the machine, until the command ends
+    #[arg(short = 'L', long, value_name = "PORT:HOST:PORT", value_parser = forward)]
+    pub(crate) forward: Vec<Forward>,
+    /// A command and its arguments, which arrive as they are given
+    #[arg(last = true)]
+    pub(crate) words: Vec<String>,
+}
+
+/// A forwarded port of this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Forward {
+    pub(crate) local: u16,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+fn forward(text: &str) -> Result<Forward, String> {
+    let wrong = || format!("{text:?} is not PORT:HOST:PORT");
+    let (local, rest) = text.split_once(':').ok_or_else(wrong)?;
+    let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
+    let number = |text: &str| text.parse().map_err(|_| wrong());
+    Ok(Forward { local: number(local)?, host: host.to_owned(), port: number(port)? })
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Upload {
+    /// A file or folder of this host
+    pub(crate) source: Utf8PathBuf,
+    /// Where it goes in the machine; relative to the user's home
+    pub(crate) destination: String,
+    /// The machine [default: the only mutable one]
+    pub(crate) machine: Option<String>,
+    /// Writes as root
+    #[arg(long)]
+    pub(crate) sudo: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Provision {
+    #[command(flatten)]
+    pub(crate) act: Act,
+    /// Runs only steps with this name, or of a recipe with this name
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) with: Vec<String>,
+    /// Also runs steps that were done
+    #[arg(short, long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]
@@ -233,6 +309,9 @@ pub(crate) struct Scale {
     /// Groups with their new counts (spark-worker=4)
     #[arg(required = true, value_name = "GROUP=COUNT", value_parser = assignment)]
     pub(crate) counts: Vec<(String, String)>,
+    /// Removes machines although they cannot hand over what they have
+    #[arg(short, long)]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) execution: Execution,
 }

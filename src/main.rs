@@ -1,6 +1,7 @@
 //! The `rig` program: arguments in, results and progress out. What it does is in the libraries.
 
 mod app;
+mod attach;
 mod cli;
 mod commands;
 mod engine_choice;

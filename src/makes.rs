@@ -42,9 +42,8 @@ impl HostMakes {
 
 #[async_trait]
 impl Makes for HostMakes {
-    async fn fetch(&self, cx: &Context, artifact: &ArtifactSpec) -> Result<(), EngineError> {
-        self.store.fetch(artifact, &self.folder, cx).await?;
-        Ok(())
+    async fn fetch(&self, cx: &Context, artifact: &ArtifactSpec) -> Result<camino::Utf8PathBuf, EngineError> {
+        Ok(self.store.fetch(artifact, &self.folder, cx).await?)
     }
 
     async fn make_box(

@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) pypi_index: Option<String>,
     /// Where programs are looked for.
     pub(crate) path: OsString,
+    /// What the terminal can do, for shells in machines.
+    pub(crate) term: String,
     /// Whether output is for a person at a terminal: neither CI nor a dumb terminal.
     pub(crate) interactive: bool,
 }
@@ -57,13 +59,15 @@ impl Settings {
             cert_path: text("DOCKER_CERT_PATH").map(PathBuf::from),
             config: text("DOCKER_CONFIG").map(PathBuf::from).or_else(|| Some(strategy.home_dir().join(".docker"))),
         };
-        let dumb = text("TERM").is_some_and(|term| term == "dumb");
+        let term = text("TERM").unwrap_or_else(|| "dumb".to_owned());
+        let dumb = text("TERM").is_some() && term == "dumb";
         Ok(Self {
             folder,
             dirs,
             docker,
             trust: HostTrust { certificates: certificates(), proxies: proxies() },
             pypi_index: text("PIP_INDEX_URL"),
+            term,
             path: env::var_os("PATH").unwrap_or_default(),
             interactive: text("CI").is_none() && text("NO_COLOR").is_none() && !dumb,
         })

@@ -24,3 +24,35 @@ impl Drop for Raw {
         let _ = crossterm::terminal::disable_raw_mode();
     }
 }
+
+/// News of the terminal's size. Ends never; where the system does not tell, it stays silent.
+pub(crate) struct Sizes {
+    #[cfg(unix)]
+    signal: Option<tokio::signal::unix::Signal>,
+}
+
+impl Sizes {
+    /// Listens from now on.
+    pub(crate) fn listen() -> Self {
+        Self {
+            #[cfg(unix)]
+            signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::window_change()).ok(),
+        }
+    }
+
+    /// The next size.
+    pub(crate) async fn next(&mut self) -> Terminal {
+        loop {
+            #[cfg(unix)]
+            if let Some(signal) = &mut self.signal
+                && signal.recv().await.is_some()
+            {
+                if let Some(size) = size() {
+                    return size;
+                }
+                continue;
+            }
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -52,7 +52,7 @@ pub(crate) async fn run(app: &App, command: Boxes) -> Result<(), Failure> {
                 render::print_plan(&app.ui, &plan);
                 return Ok(());
             }
-            let report = app.execute(&session, plans, &plan, &execution).await?;
+            let report = app.execute(&session, &opened.layout, plans, &plan, &execution).await?;
             up::finish(app, &report)
         }
         Boxes::Prune => prune(app).await,

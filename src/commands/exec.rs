@@ -2,6 +2,7 @@
 
 use crate::{
     app::App,
+    attach::{Input, pass_on},
     cli::Exec,
     engine_choice::Start,
     failure::{ExitCode, Failure},
@@ -12,7 +13,6 @@ use rig_engine::{EngineError, one_machine};
 use rig_model::Stream;
 use rig_provider_api::{ExecEvent, ExecRequest, MachineRef, ObserveScope};
 use std::{io::IsTerminal, time::Duration};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Runs a command inside a machine and passes its exit code on.
 pub(crate) async fn run(app: &App, arguments: Exec) -> Result<(), Failure> {
@@ -46,49 +46,32 @@ pub(crate) async fn run(app: &App, arguments: Exec) -> Result<(), Failure> {
         .then(terminal::Raw::enter)
         .transpose()
         .map_err(|error| Failure::host(format!("terminal: {error}")))?;
-    let input = running.stdin.take().map(|mut writer| {
-        tokio::spawn(async move {
-            // Standard input has no readiness on every platform; the runtime reads it on a thread of its own.
-            let mut stdin = tokio::io::stdin();
-            let mut buffer = vec![0; 64 << 10];
-            loop {
-                match stdin.read(&mut buffer).await {
-                    Ok(0) | Err(_) => break,
-                    Ok(count) => {
-                        if writer.write_all(&buffer[..count]).await.is_err() || writer.flush().await.is_err() {
-                            return;
-                        }
-                    }
-                }
-            }
-            // The end of the input is the command's end of file.
-            let _ = writer.shutdown().await;
-        })
-    });
+    let input = running.stdin.take().map(Input::to);
+    let mut sizes = terminal::Sizes::listen();
     let code = cx
         .run("running the command", async {
-            let (mut stdout, mut stderr) = (tokio::io::stdout(), tokio::io::stderr());
             let mut code = None;
-            while let Some(event) = running.events.next().await {
-                match event? {
-                    // A reader that went away takes the rest of the output with it, not the command.
-                    ExecEvent::Output(Stream::Stdout, bytes) => {
-                        let _ = stdout.write_all(&bytes).await;
-                        let _ = stdout.flush().await;
+            loop {
+                let event = tokio::select! {
+                    event = running.events.next() => event,
+                    size = sizes.next(), if raw.is_some() => {
+                        if let Some(resize) = &running.resize {
+                            // A command that ended meanwhile has no size.
+                            let _ = resize.send(size).await;
+                        }
+                        continue;
                     }
-                    ExecEvent::Output(Stream::Stderr, bytes) => {
-                        let _ = stderr.write_all(&bytes).await;
-                        let _ = stderr.flush().await;
-                    }
-                    ExecEvent::Exit(exit) => code = Some(exit),
+                };
+                match event.transpose()? {
+                    Some(ExecEvent::Output(Stream::Stdout, bytes)) => pass_on(tokio::io::stdout(), &bytes).await,
+                    Some(ExecEvent::Output(Stream::Stderr, bytes)) => pass_on(tokio::io::stderr(), &bytes).await,
+                    Some(ExecEvent::Exit(exit)) => code = Some(exit),
+                    None => return Ok(code),
                 }
             }
-            Ok(code)
         })
         .await;
-    if let Some(input) = input {
-        input.abort();
-    }
+    drop(input);
     drop(raw);
     match code? {
         Some(0) => Ok(()),

@@ -11,10 +11,14 @@ mod init;
 mod logs;
 mod plan;
 mod port;
+mod provision;
 mod scale;
 mod settle;
+mod ssh;
+mod ssh_config;
 mod status;
 mod up;
+mod upload;
 mod validate;
 
 use crate::{app::App, cli::Command, failure::Failure};
@@ -29,6 +33,10 @@ pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
         Command::Status(arguments) => status::run(app, &arguments).await,
         Command::Check(arguments) => check::run(app, &arguments).await,
         Command::Exec(arguments) => exec::run(app, arguments).await,
+        Command::Ssh(arguments) => ssh::run(app, arguments).await,
+        Command::SshConfig(arguments) => ssh_config::run(app, &arguments).await,
+        Command::Upload(arguments) => upload::run(app, &arguments).await,
+        Command::Provision(arguments) => provision::run(app, &arguments).await,
         Command::Logs(arguments) => logs::run(app, &arguments).await,
         Command::Port(arguments) => port::run(app, &arguments).await,
         Command::Scale(arguments) => scale::run(app, &arguments).await,

@@ -26,7 +26,8 @@ pub(crate) async fn run(app: &App, arguments: &Arguments) -> Result<(), Failure>
     }
     opened.loaded = app.load(&app.file()?, &opened.scale)?;
     let targets: Vec<String> = topologies.into_iter().collect();
-    let wish = Wish { targets: &targets, options: UpOptions::default(), execution: &arguments.execution };
+    let options = UpOptions { force_leave: arguments.force, ..UpOptions::default() };
+    let wish = Wish { targets: &targets, options, execution: &arguments.execution };
     // The count is what the user wants from now on, also when bringing the machines up takes a second try; but only if
     // there is a plan for it.
     let remember = || Ok(opened.scale.save(&opened.layout)?);

@@ -8,12 +8,15 @@ use crate::{
     failure::Failure,
     render,
 };
-use rig_engine::{Report, Selection, Session, UpOptions};
-use rig_model::{Plan, seconds};
+use rig_engine::{BoxTable, ProvisionOptions, Report, Seen, Selection, Session, UpOptions};
+use rig_model::{EngineFacts, Observed, Plan, seconds};
 use rig_provider_api::ObserveScope;
-use rig_state::WorkspaceLock;
+use rig_state::{Layout, WorkspaceLock};
 use serde::Serialize;
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// A plan with what is needed to carry it out.
 pub(crate) struct Prepared {
@@ -23,7 +26,12 @@ pub(crate) struct Prepared {
 
 /// Brings machines up.
 pub(crate) async fn run(app: &App, arguments: &Up) -> Result<(), Failure> {
-    let options = UpOptions { remove_orphans: arguments.remove_orphans, ..UpOptions::default() };
+    let provision = ProvisionOptions {
+        skip: arguments.no_provision,
+        force: arguments.provision,
+        with: arguments.provision_with.clone(),
+    };
+    let options = UpOptions { remove_orphans: arguments.remove_orphans, provision, ..UpOptions::default() };
     let Act { targets, execution } = &arguments.act;
     let (opened, lock) = app.open_locked("rig up", execution.dry_run).await?;
     let wish = Wish { targets: &targets.targets, options, execution };
@@ -48,7 +56,7 @@ pub(crate) async fn reload(app: &App, arguments: &Act) -> Result<(), Failure> {
 }
 
 /// What should be brought up, and how.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Wish<'a> {
     pub(crate) targets: &'a [String],
     pub(crate) options: UpOptions,
@@ -65,21 +73,23 @@ pub(crate) async fn bring_up(
 ) -> Result<Option<Report>, Failure> {
     let Wish { targets, options, execution } = wish;
     let session = app.session(opened, if execution.dry_run { Start::Never } else { Start::IfNeeded }).await?;
-    let prepared = prepare(app, &session, targets, options).await?;
+    let prepared = prepare(app, &session, &opened.layout, targets, &options).await?;
     if execution.dry_run {
         render::print_plan(&app.ui, &prepared.plan);
         return Ok(None);
     }
     planned()?;
-    let mut report = app.execute(&session, prepared.boxes, &prepared.plan, execution).await?;
+    let mut report = app.execute(&session, &opened.layout, prepared.boxes, &prepared.plan, execution).await?;
     if lock.is_some_and(WorkspaceLock::is_after_crash) {
-        let options = UpOptions { restart: false, ..options };
+        // What was asked for by name is done by now.
+        let provision = ProvisionOptions { force: false, ..options.provision };
+        let options = UpOptions { restart: false, provision, ..options };
         let again = async || {
-            let prepared = prepare(app, &session, targets, options).await?;
+            let prepared = prepare(app, &session, &opened.layout, targets, &options).await?;
             if prepared.plan.operations.is_empty() {
                 return Ok(None);
             }
-            app.execute(&session, prepared.boxes, &prepared.plan, execution).await.map(Some)
+            app.execute(&session, &opened.layout, prepared.boxes, &prepared.plan, execution).await.map(Some)
         };
         settle(&mut report, again).await?;
     }
@@ -90,9 +100,39 @@ pub(crate) async fn bring_up(
 pub(crate) async fn prepare(
     app: &App,
     session: &Session,
+    layout: &Layout,
     targets: &[String],
-    options: UpOptions,
+    options: &UpOptions,
 ) -> Result<Prepared, Failure> {
+    let look = look(app, session, targets, options.existing_only).await?;
+    known_steps(session, &look.selection, &options.provision.with)?;
+    let provisioning = app.provisioning(session, layout).await?;
+    let plan = session.plan_up(look.seen(), &provisioning, &look.selection, options)?;
+    Ok(Prepared { plan, boxes: look.boxes })
+}
+
+/// Everything that plans are made from.
+pub(crate) struct Look {
+    observed: Observed,
+    table: BoxTable,
+    engine: EngineFacts,
+    pub(crate) selection: Selection,
+    pub(crate) boxes: HostBoxes,
+}
+
+impl Look {
+    pub(crate) fn seen(&self) -> Seen<'_> {
+        Seen { observed: &self.observed, boxes: &self.table, engine: &self.engine }
+    }
+}
+
+/// Observes what plans are made from.
+pub(crate) async fn look(
+    app: &App,
+    session: &Session,
+    targets: &[String],
+    existing_only: bool,
+) -> Result<Look, Failure> {
     let cx = app.context(Duration::from_secs(60));
     // Targets may name machines that only the engine knows.
     let selection = if targets.is_empty() {
@@ -100,7 +140,7 @@ pub(crate) async fn prepare(
     } else {
         let seen = session.observe(&cx, ObserveScope::MACHINES).await?;
         let selection = Selection::resolve(targets, &session.workspace, &seen)?;
-        if options.existing_only { selection } else { with_dependencies(&session.workspace, selection) }
+        if existing_only { selection } else { with_dependencies(&session.workspace, selection) }
     };
     session.validate(&selection)?;
     let names = session.boxes_for(&selection);
@@ -113,9 +153,26 @@ pub(crate) async fn prepare(
             Ok(table)
         })
         .await?;
-    let plan = session.plan_up(&observed, &table, &engine, &selection, options)?;
     let boxes = plans.ok_or_else(|| Failure::host("boxes were not planned"))?;
-    Ok(Prepared { plan, boxes })
+    Ok(Look { observed, table, engine, selection, boxes })
+}
+
+/// Steps that are asked for by name are there.
+pub(crate) fn known_steps(session: &Session, selection: &Selection, names: &[String]) -> Result<(), Failure> {
+    let machines = session.workspace.machines().filter(|machine| selection.contains(&machine.id));
+    let known: BTreeSet<&str> = machines
+        .flat_map(|machine| &machine.steps)
+        .flat_map(|step| {
+            step.id.recipe.as_ref().map(rig_model::Name::as_str).into_iter().chain([step.id.name.as_str()])
+        })
+        .collect();
+    match names.iter().find(|name| !known.contains(name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(Failure::Usage {
+            message: format!("no step or recipe of these machines is called {name:?}"),
+            hint: Some(format!("there are: {}", known.into_iter().collect::<Vec<_>>().join(", "))),
+        }),
+    }
 }
 
 /// What a run did, as JSON.
@@ -183,14 +240,14 @@ fn timings(app: &App, report: &Report) {
     }
     let mut rows = vec![row("everything", &report.phases)];
     rows.extend(report.topologies.iter().map(|(name, phases)| row(name.as_str(), phases)));
-    let head = ["", "fetch", "build", "create", "boot", "converge"];
+    let head = ["", "fetch", "build", "create", "boot", "provision", "converge"];
     app.ui.result(render::table(&head, rows));
     app.ui.result(format!("all in all {:.1} s; phases of different machines overlap", report.elapsed.as_secs_f64()));
 }
 
 fn row(name: &str, phases: &BTreeMap<rig_model::Phase, Duration>) -> Vec<String> {
     use rig_model::Phase;
-    let columns = [Phase::Fetch, Phase::Build, Phase::Create, Phase::Boot, Phase::Converge];
+    let columns = [Phase::Fetch, Phase::Build, Phase::Create, Phase::Boot, Phase::Provision, Phase::Converge];
     std::iter::once(name.to_owned())
         .chain(columns.iter().map(|phase| {
             phases.get(phase).map_or_else(|| "-".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()))

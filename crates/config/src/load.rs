@@ -130,7 +130,7 @@ fn read(
     if cx.has_mistakes() {
         return Err(cx.into_mistakes(name));
     }
-    let decoded = decode::workspace(&mut cx, &nodes, overrides, sources);
+    let decoded = decode::workspace(&mut cx, &nodes, overrides, folder, sources);
     match decoded {
         Some((workspace, variables)) if !cx.has_mistakes() => {
             let files = cx.files.iter().map(|file| folder.join(&file.path)).collect();

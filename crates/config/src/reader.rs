@@ -20,6 +20,8 @@ pub(crate) struct Reader<'k> {
     node: &'k Node,
     arguments: usize,
     properties: Vec<&'static str>,
+    /// Any property is known: the node's properties are data.
+    open: bool,
     pub(crate) block: Block<'k>,
 }
 
@@ -51,7 +53,8 @@ impl<'k> Value<'k> {
 impl<'k> Reader<'k> {
     pub(crate) fn new(node: &'k Node) -> Self {
         let nodes = node.children.iter().flatten().collect();
-        Self { node, arguments: 0, properties: Vec::new(), block: Block { nodes, known: Vec::new(), open: false } }
+        let block = Block { nodes, known: Vec::new(), open: false };
+        Self { node, arguments: 0, properties: Vec::new(), open: false, block }
     }
 
     /// The same node, unread.
@@ -127,6 +130,14 @@ impl<'k> Reader<'k> {
         found
     }
 
+    /// All properties that nobody asked for until now: their names are data, as those of a recipe's parameters.
+    pub(crate) fn every_prop(&mut self) -> Vec<(&'k str, Value<'k>)> {
+        self.open = true;
+        let entries = self.node.head.entries().iter();
+        let named = entries.filter_map(|entry| Some((entry.name()?.value(), self.value(entry))));
+        named.filter(|(name, _)| !self.properties.contains(name)).collect()
+    }
+
     /// Reports everything that was not asked for.
     pub(crate) fn finish(self, cx: &mut Context) {
         let node = self.name();
@@ -156,7 +167,7 @@ impl<'k> Reader<'k> {
             };
             if seen.contains(&key) {
                 cx.report(Draft::new(at, format!("`{key}` is given twice")).label("again").help("keep one of them"));
-            } else if !self.properties.contains(&key) {
+            } else if !self.open && !self.properties.contains(&key) {
                 let fallback = if self.properties.is_empty() { "it takes none" } else { "see docs/file.md" };
                 let help = suggest::help(key, self.properties.iter().copied(), fallback);
                 cx.report(
@@ -199,6 +210,13 @@ impl<'k> Block<'k> {
     pub(crate) fn all(&mut self, name: &'static str) -> Vec<Reader<'k>> {
         self.known.push(name);
         self.nodes.iter().filter(|node| node.head.name().value() == name).map(|node| Reader::new(node)).collect()
+    }
+
+    /// The nodes that have one of some names, in the file's order.
+    pub(crate) fn among(&mut self, names: &[&'static str]) -> Vec<Reader<'k>> {
+        self.known.extend(names);
+        let found = self.nodes.iter().filter(|node| names.contains(&node.head.name().value()));
+        found.map(|node| Reader::new(node)).collect()
     }
 
     /// The node with a name; a second one is a mistake.

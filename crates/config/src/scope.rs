@@ -2,7 +2,7 @@
 
 use crate::{VariableInfo, suggest};
 use indexmap::IndexMap;
-use rig_model::{Limits, MachineId, Name, Part};
+use rig_model::{Limits, MachineId, Name, Part, Text};
 use std::{collections::HashMap, ops::Range};
 
 /// Facts that a machine knows of itself. A variable cannot have one of these names.
@@ -17,6 +17,9 @@ const OTHERS: [&str; 10] = ["host", "ip", "name", "role", "cpus", "memory", "mem
 
 /// The workspace's variables.
 pub(crate) type Variables = IndexMap<Name, VariableInfo>;
+
+/// A recipe's parameters with their values.
+pub(crate) type Parameters = IndexMap<String, Text>;
 
 /// One machine, as far as it is known before its body is read.
 #[derive(Clone, Debug)]
@@ -60,6 +63,8 @@ pub(crate) enum Me<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Scope<'a> {
     pub(crate) variables: &'a Variables,
+    /// Inside a recipe its parameters stand in for the workspace's variables.
+    pub(crate) parameters: Option<&'a Parameters>,
     pub(crate) workspace: &'a str,
     pub(crate) topology: Option<&'a Name>,
     pub(crate) me: Option<Me<'a>>,
@@ -81,10 +86,15 @@ fn literal(text: impl Into<String>) -> Vec<Part> {
 }
 
 impl Cast {
-    /// The machines that a name stands for: a machine, or a group.
+    /// The machines that a name stands for: a machine, a group, or those with that role that stand together. The last lets
+    /// one check be for topologies that call their machines differently.
     pub(crate) fn find(&self, name: &str) -> Option<Range<usize>> {
+        let has_role = |member: &&Member| member.role.as_deref() == Some(name);
         let group = self.groups.get(name).map(|group| group.members.clone());
-        group.or_else(|| self.names.get(name).map(|index| *index..*index + 1))
+        group.or_else(|| self.names.get(name).map(|index| *index..*index + 1)).or_else(|| {
+            let start = self.members.iter().position(|member| has_role(&member))?;
+            Some(start..start + self.members[start..].iter().take_while(has_role).count())
+        })
     }
 
     /// Names that can be referred to.
@@ -108,15 +118,22 @@ impl Cast {
 impl<'a> Scope<'a> {
     /// A place outside machines.
     pub(crate) fn outside(variables: &'a Variables, workspace: &'a str) -> Self {
-        Self { variables, workspace, topology: None, me: None, cast: None }
+        Self { variables, parameters: None, workspace, topology: None, me: None, cast: None }
     }
 
     /// What a reference stands for.
     pub(crate) fn lookup(&self, reference: &str) -> Result<Vec<Part>, Miss> {
+        if let Some((first, others)) = reference.strip_prefix("if-first ").and_then(|words| words.split_once(' ')) {
+            return self.by_rank(first, others);
+        }
         if let Some((who, fact)) = reference.split_once('.') {
             return self.other(who, fact);
         }
-        if let Some(variable) = self.variables.get(reference) {
+        if let Some(parameters) = self.parameters {
+            if let Some(value) = parameters.get(reference) {
+                return Ok(value.0.clone());
+            }
+        } else if let Some(variable) = self.variables.get(reference) {
             return Ok(literal(variable.value.clone()));
         }
         match reference {
@@ -136,14 +153,32 @@ impl<'a> Scope<'a> {
             ),
             (_, false) => {
                 let facts = if self.me.is_some() { FACTS.as_slice() } else { &["workspace"] };
-                let known = self.variables.keys().map(Name::as_str).chain(facts.iter().copied());
+                let (what, names): (_, Vec<&str>) = match self.parameters {
+                    Some(parameters) => ("parameter", parameters.keys().map(String::as_str).collect()),
+                    None => ("variable", self.variables.keys().map(Name::as_str).collect()),
+                };
+                let known = names.into_iter().chain(facts.iter().copied());
                 let near = suggest::nearest(reference, known).map(|near| format!("did you mean `{{{near}}}`? "));
                 miss(
-                    format!("there is no variable or fact `{reference}`"),
-                    near.unwrap_or_else(|| format!("declare it with `variable \"{reference}\" …`, or "))
+                    format!("there is no {what} or fact `{reference}`"),
+                    near.unwrap_or_else(|| format!("declare it with `{what} \"{reference}\" …`, or "))
                         + "write `{{` and `}}` for braces",
                 )
             }
+        }
+    }
+
+    /// One word for the first machine of a group, another one for the rest.
+    fn by_rank(&self, first: &str, others: &str) -> Result<Vec<Part>, Miss> {
+        let index = match self.me {
+            Some(Me::Early { index, .. }) => index,
+            Some(Me::Known(member)) => member.index,
+            None => None,
+        };
+        match index {
+            Some(1) => Ok(literal(first)),
+            Some(_) => Ok(literal(others)),
+            None => miss("`{if-first …}` is known only in machines with a `count`", "give the machine a `count`"),
         }
     }
 

@@ -42,7 +42,13 @@ pub(crate) fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Broken<'_>> {
                 return Err(Broken { piece: &from[..1], message: "a `{` without its `}`" });
             };
             let name = from[1..end].trim();
-            if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
+            // `{if-first a b}` is the one reference with words behind it.
+            let words = name.strip_prefix("if-first ").map_or(name, |words| words).split(' ');
+            let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            let count = if name.starts_with("if-first ") { 2 } else { 1 };
+            if words.clone().count() != count
+                || !words.clone().all(|word| !word.is_empty() && word.chars().all(is_word))
+            {
                 return Err(Broken { piece: &from[..=end], message: "this is not the name of a variable or fact" });
             }
             if !plain.is_empty() {
@@ -71,7 +77,10 @@ mod tests {
         assert_eq!(pieces("a{n}b"), Ok(vec![text("a"), Piece::Reference("n"), text("b")]));
         assert_eq!(pieces("{{n}} { spark.ip }"), Ok(vec![text("{n} "), Piece::Reference("spark.ip")]));
         assert_eq!(pieces("{{{n}}}"), Ok(vec![text("{"), Piece::Reference("n"), text("}")]));
-        for broken in ["{", "}", "{}", "{a b}", "a{\"x\": 1}", "{ü}"] {
+        assert_eq!(pieces("{if-first a b}"), Ok(vec![Piece::Reference("if-first a b")]));
+        for broken in
+            ["{if-first a}", "{if-first a b c}", "{if-first  a b}", "{", "}", "{}", "{a b}", "a{\"x\": 1}", "{ü}"]
+        {
             assert!(pieces(broken).is_err(), "{broken}");
         }
     }

@@ -101,6 +101,9 @@ pub enum PlanError {
         /// Where it was declared.
         origin: Origin,
     },
+    /// A provisioning step cannot be made.
+    #[error("{0}")]
+    Step(rig_recipes::RecipeError),
     /// A target that names nothing.
     #[error("no machine, topology or group is called {target:?}")]
     UnknownTarget {
@@ -144,6 +147,7 @@ impl PlanError {
             }
             Self::NoRange { .. } => Some("give the network a `subnet` of its own".to_owned()),
             Self::Unsupported { hint, .. } => hint.clone(),
+            Self::Step(error) => error.hint(),
             Self::UnknownTarget { nearest, .. } => nearest.as_ref().map(|name| format!("did you mean {name:?}?")),
             Self::AmbiguousTarget { .. } => Some("name one of them as topology/machine".to_owned()),
             Self::NoProvider { .. } => Some("this version brings machines up with \"docker\"".to_owned()),
@@ -215,9 +219,85 @@ pub enum EngineError {
     /// The user interrupted.
     #[error("interrupted while {0}")]
     Interrupted(String),
+    /// Keys or records of the workspace cannot be used.
+    #[error(transparent)]
+    State(#[from] rig_state::StateError),
+    /// Something on this host failed.
+    #[error("{doing}: {why}")]
+    Host {
+        /// What was being done.
+        doing: String,
+        /// Why it failed.
+        why: String,
+    },
+    /// A machine that no SSH leads into.
+    #[error("machine {machine} has no SSH server that rig knows of")]
+    NoSsh {
+        /// The machine.
+        machine: MachineId,
+    },
+    /// A machine that must run and does not.
+    #[error("machine {machine} is {state}")]
+    NotRunning {
+        /// The machine.
+        machine: MachineId,
+        /// What it is.
+        state: String,
+    },
+    /// A machine did not take the workspace's key or has no host keys.
+    #[error("machine {machine} cannot be entered over SSH: {why}")]
+    NotEnrolled {
+        /// The machine.
+        machine: MachineId,
+        /// What is wrong.
+        why: String,
+    },
+    /// SSH failed.
+    #[error("machine {machine}: {error}")]
+    Ssh {
+        /// The machine.
+        machine: MachineId,
+        /// Why.
+        error: rig_ssh::SshError,
+        /// The last lines of what ran, or of the machine's log when it ended.
+        tail: Vec<String>,
+    },
+    /// A provisioning step failed.
+    #[error(transparent)]
+    Step(Box<StepFailure>),
+    /// A machine did not hand over what it has.
+    #[error("machine {machine} was not removed: `{command}` {ending}")]
+    Leave {
+        /// The machine.
+        machine: MachineId,
+        /// The command.
+        command: String,
+        /// How it ended.
+        ending: String,
+        /// Its last lines.
+        tail: Vec<String>,
+    },
     /// A box that is not declared.
     #[error("there is no box {0}")]
     NoBox(BoxName),
+}
+
+/// How a provisioning step failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{origin}: step `{step}` of machine {machine} failed: {ending}")]
+pub struct StepFailure {
+    /// The machine.
+    pub machine: MachineId,
+    /// The step.
+    pub step: rig_model::StepId,
+    /// Where it was declared.
+    pub origin: Origin,
+    /// How it ended.
+    pub ending: String,
+    /// Its last lines.
+    pub tail: Vec<String>,
+    /// Where all of them are.
+    pub log: camino::Utf8PathBuf,
 }
 
 impl EngineError {
@@ -234,8 +314,25 @@ impl EngineError {
             Self::NotReady { machine, .. } => {
                 Some(format!("`rig logs {machine}` shows its whole log; `ready-timeout` in the file gives it longer"))
             }
+            Self::State(error) => error.hint(),
+            Self::Ssh { machine, error: rig_ssh::SshError::HostKeyChanged { .. }, .. } => Some(format!(
+                "somebody else may answer there; if you changed the key yourself, remove .rig/machines/{}.{}.json",
+                machine.topology, machine.machine
+            )),
+            Self::Ssh { error, .. } => error.hint().map(str::to_owned),
+            Self::NoSsh { .. } => Some("`rig exec` runs commands in an immutable machine".to_owned()),
+            Self::NotRunning { .. } => Some("`rig up` starts it".to_owned()),
+            Self::NotEnrolled { .. } => Some(
+                "its box needs an SSH server and the user that `ssh user=…` names (rig, if nothing does)".to_owned(),
+            ),
+            Self::Step(failure) => {
+                Some(format!("{} has all it printed; the next `rig up` goes on with this step", failure.log))
+            }
+            Self::Leave { .. } => {
+                Some("nothing of it was lost; `--force` removes it without handing anything over".to_owned())
+            }
             Self::Gone { .. } => Some("`rig up` makes it again".to_owned()),
-            Self::Capability { .. } | Self::Interrupted(_) | Self::NoBox(_) => None,
+            Self::Capability { .. } | Self::Interrupted(_) | Self::NoBox(_) | Self::Host { .. } => None,
         }
     }
 
@@ -245,6 +342,8 @@ impl EngineError {
         match self {
             Self::Interrupted(_) | Self::Provider(ProviderError::Cancelled { .. }) => true,
             Self::Box(error) => error.is_cancelled(),
+            Self::Ssh { error, .. } => error.is_cancelled(),
+            Self::State(error) => error.is_cancelled(),
             _ => false,
         }
     }
@@ -255,9 +354,27 @@ impl EngineError {
         match self {
             Self::Provider(error) => error.tail(),
             Self::Box(error) => error.tail(),
-            Self::Died { tail, .. } | Self::NotReady { tail, .. } | Self::NotDone { tail, .. } => tail,
+            Self::Died { tail, .. }
+            | Self::NotReady { tail, .. }
+            | Self::NotDone { tail, .. }
+            | Self::Ssh { tail, .. }
+            | Self::Leave { tail, .. } => tail,
+            Self::Step(failure) => &failure.tail,
             _ => &[],
         }
+    }
+}
+
+impl EngineError {
+    /// A failure of SSH with a machine.
+    pub(crate) fn ssh(machine: &MachineId, error: rig_ssh::SshError) -> Self {
+        Self::Ssh { machine: machine.clone(), error, tail: Vec::new() }
+    }
+}
+
+impl From<rig_recipes::RecipeError> for PlanError {
+    fn from(error: rig_recipes::RecipeError) -> Self {
+        Self::Step(error)
     }
 }
 

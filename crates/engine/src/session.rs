@@ -1,6 +1,9 @@
 //! One workspace on one engine: what commands are made of.
 
-use crate::{BoxTable, EngineError, PlanError, Selection, UpOptions, host_ports, probe::Prober, reconcile};
+use crate::{
+    BoxTable, EngineError, PlanError, ProvisionOptions, Provisioning, Selection, UpOptions, host_ports, probe::Prober,
+    reconcile,
+};
 use camino::Utf8PathBuf;
 use futures_util::{StreamExt, stream};
 use rig_model::{
@@ -13,6 +16,17 @@ use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 const HEALTH: Duration = Duration::from_secs(3);
 /// How many machines are looked at closely at the same time.
 const LOOKS: usize = 16;
+
+/// What was seen before a plan is made.
+#[derive(Clone, Copy)]
+pub struct Seen<'a> {
+    /// What is there.
+    pub observed: &'a Observed,
+    /// The boxes with their hashes.
+    pub boxes: &'a BoxTable,
+    /// The engine.
+    pub engine: &'a EngineFacts,
+}
 
 /// A workspace and the engine that brings it up.
 pub struct Session {
@@ -110,20 +124,39 @@ impl Session {
     /// All reasons why there is none.
     pub fn plan_up(
         &self,
-        observed: &Observed,
-        boxes: &BoxTable,
-        engine: &EngineFacts,
+        seen: Seen<'_>,
+        provisioning: &Provisioning,
         selection: &Selection,
-        options: UpOptions,
+        options: &UpOptions,
     ) -> Result<Plan, EngineError> {
-        let desired = reconcile::Desired {
+        let desired = self.desired(seen, provisioning);
+        reconcile::up(desired, seen.observed, selection, options).map_err(EngineError::Plan)
+    }
+
+    /// The plan that runs provisioning steps on machines that run.
+    ///
+    /// # Errors
+    /// All reasons why there is none.
+    pub fn plan_provision(
+        &self,
+        seen: Seen<'_>,
+        provisioning: &Provisioning,
+        selection: &Selection,
+        options: ProvisionOptions,
+    ) -> Result<Plan, EngineError> {
+        let desired = self.desired(seen, provisioning);
+        reconcile::provision(desired, seen.observed, selection, options).map_err(EngineError::Plan)
+    }
+
+    fn desired<'a>(&'a self, seen: Seen<'a>, provisioning: &'a Provisioning) -> reconcile::Desired<'a> {
+        reconcile::Desired {
             workspace: &self.workspace,
             folder: &self.folder,
-            boxes,
+            boxes: seen.boxes,
             proxies: &self.proxies,
-            engine,
-        };
-        reconcile::up(desired, observed, selection, options).map_err(EngineError::Plan)
+            provisioning,
+            engine: seen.engine,
+        }
     }
 
     /// Asks the probes of every running machine once, and looks closely at those whose old values or end a plan shows.

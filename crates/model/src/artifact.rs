@@ -24,13 +24,18 @@ pub struct ArtifactSpec {
 pub enum ArtifactSource {
     /// The source package of a project on the Python package index: `pypi:pyspark`.
     Pypi(String),
-    /// A file of a Maven repository: `maven:group:artifact`, jar packaging.
+    /// A file of a Maven repository: `maven:group:artifact[:classifier]`, jar packaging.
     Maven {
         /// The group (`org.apache.cassandra`).
         group: String,
         /// The artifact (`cassandra-all`).
         artifact: String,
+        /// A variant of it (`linux-x86_64`).
+        classifier: Option<String>,
     },
+    /// A file beside the workspace file that lists files of a Maven repository with their checksums: together they are one
+    /// uncompressed tar archive.
+    List(String),
     /// An address, `https://…` or `http://…`.
     Url(String),
     /// A file beside the workspace file.

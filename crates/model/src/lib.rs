@@ -15,6 +15,7 @@ mod plan;
 mod probe;
 mod settings;
 mod size;
+mod step;
 mod text;
 mod workspace;
 
@@ -25,7 +26,7 @@ pub use digest::{Digest, Hasher};
 pub use event::{Event, LogLine, Outcome, Progress, Stream, TimedEvent, Unit, seconds};
 pub use ipnet::Ipv4Net;
 pub use machine::{
-    Condition, Dependency, Field, Idiom, Limits, MachineSpec, Mount, PortSpec, Protocol, RequestedPort,
+    Condition, Dependency, Field, Idiom, LeaveSpec, Limits, MachineSpec, Mount, PortSpec, Protocol, RequestedPort,
     ResolvedMachine, RestartPolicy, Security, SyncSpec, TmpfsSpec, VolumeSpec,
 };
 pub use name::{BoxName, MachineId, Name, NameError, ProviderId};
@@ -39,5 +40,9 @@ pub use plan::{Action, Cause, FieldChange, OpId, Operation, Phase, Plan, PlanNot
 pub use probe::{IpOf, Probe, ProbeKind, ReadySpec, Value};
 pub use settings::HostTrust;
 pub use size::{Bytes, MilliCpus, SizeError, parse_duration};
+pub use step::{
+    Content, FileSource, ResolvedStep, Rights, RunPolicy, Script, ServiceSpec, SshSpec, StepId, StepKind, StepRecord,
+    StepSpec, Work,
+};
 pub use text::{Part, Text};
 pub use workspace::{Topology, Workspace};

@@ -1,6 +1,9 @@
 //! Machines: as declared, and as a provider creates them.
 
-use crate::{Attachment, BoxName, Bytes, Digest, MachineId, MilliCpus, Name, Origin, ProviderId, ReadySpec, Text};
+use crate::{
+    Attachment, BoxName, Bytes, Digest, MachineId, MilliCpus, Name, Origin, ProviderId, ReadySpec, SshSpec, StepSpec,
+    Text,
+};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, net::IpAddr, time::Duration};
@@ -71,8 +74,32 @@ pub struct MachineSpec {
     pub ready: ReadySpec,
     /// How long the service has to end after TERM.
     pub stop_timeout: Duration,
+    /// How it is reached over SSH; absent for an immutable machine.
+    pub ssh: Option<SshSpec>,
+    /// What is installed and configured after the start, in order.
+    pub steps: Vec<StepSpec>,
+    /// What it does before its group becomes smaller.
+    pub leave: Option<LeaveSpec>,
     /// Where it was declared.
     pub origin: Origin,
+}
+
+impl MachineSpec {
+    /// Everything that it waits for, before its start and before its steps.
+    pub fn dependencies(&self) -> impl Iterator<Item = &Dependency> {
+        self.after.iter().chain(self.steps.iter().flat_map(|step| &step.after))
+    }
+}
+
+/// What a machine does before it is removed because its group becomes smaller: a database node hands its data over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaveSpec {
+    /// The command; a single word runs as a shell line.
+    pub command: Vec<String>,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Whether the machine's volumes go with it: what it handed over must not come back.
+    pub remove_volumes: bool,
 }
 
 /// What a machine may use. An absent limit means the engine's whole.

@@ -1,6 +1,8 @@
 //! Plans: graphs of operations, each one call to an engine, each with its cause.
 
-use crate::{ArtifactSpec, BoxName, Digest, MachineId, Name, Origin, ReadySpec, ResolvedMachine, ResolvedNetwork};
+use crate::{
+    ArtifactSpec, BoxName, Digest, MachineId, Name, Origin, ReadySpec, ResolvedMachine, ResolvedNetwork, ResolvedStep,
+};
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 
@@ -99,6 +101,27 @@ pub enum Action {
         /// The machine.
         machine: MachineId,
     },
+    /// Waits until a machine lets rig in over SSH.
+    Connect {
+        /// The machine.
+        machine: MachineId,
+    },
+    /// Runs a provisioning step.
+    Provision {
+        /// The machine.
+        machine: MachineId,
+        /// The step.
+        step: Box<ResolvedStep>,
+    },
+    /// Lets a machine hand over what it has before it is removed.
+    Leave {
+        /// The machine.
+        machine: MachineId,
+        /// The command.
+        command: Vec<String>,
+        /// How long it may take.
+        timeout: Duration,
+    },
     /// Waits until a machine's probes pass.
     AwaitReady {
         /// The machine.
@@ -142,6 +165,13 @@ pub enum Cause {
     },
     /// It runs, but its probes do not pass.
     NotReady,
+    /// Something before it in its recipe, or a recipe that it requires, runs.
+    Follows {
+        /// The step that runs.
+        step: String,
+    },
+    /// It runs every time.
+    Always,
     /// The user asked for it.
     Requested,
     /// Something that needs it is in the plan.
@@ -215,11 +245,13 @@ impl Action {
             Self::FetchArtifact { .. } => Phase::Fetch,
             Self::BuildBox { .. } => Phase::Build,
             Self::CreateNetwork { .. } | Self::CreateMachine { .. } => Phase::Create,
-            Self::StartMachine { .. } => Phase::Boot,
+            Self::StartMachine { .. } | Self::Connect { .. } => Phase::Boot,
+            Self::Provision { .. } => Phase::Provision,
             Self::AwaitReady { .. } | Self::AwaitDone { .. } => Phase::Converge,
             Self::RemoveNetwork { .. }
             | Self::RemoveVolume { .. }
             | Self::StopMachine { .. }
+            | Self::Leave { .. }
             | Self::DestroyMachine { .. } => Phase::Remove,
         }
     }
@@ -232,6 +264,9 @@ impl Action {
             Self::StartMachine { machine, .. }
             | Self::StopMachine { machine, .. }
             | Self::DestroyMachine { machine }
+            | Self::Connect { machine }
+            | Self::Provision { machine, .. }
+            | Self::Leave { machine, .. }
             | Self::AwaitReady { machine, .. }
             | Self::AwaitDone { machine, .. }
             | Self::RemoveVolume { machine, .. } => Some(machine),
@@ -253,6 +288,9 @@ impl Action {
             Self::StartMachine { .. } => "start",
             Self::StopMachine { .. } => "stop",
             Self::DestroyMachine { .. } => "destroy",
+            Self::Connect { .. } => "connect",
+            Self::Provision { .. } => "provision",
+            Self::Leave { .. } => "retire",
             Self::AwaitReady { .. } | Self::AwaitDone { .. } => "await",
         }
     }
@@ -275,6 +313,8 @@ impl Action {
             Self::StartMachine { machine, .. }
             | Self::StopMachine { machine, .. }
             | Self::DestroyMachine { machine } => format!("machine {machine}"),
+            Self::Connect { machine } | Self::Leave { machine, .. } => format!("machine {machine}"),
+            Self::Provision { machine, step } => format!("machine {machine} {}", step.id),
             Self::AwaitReady { machine, .. } => format!("machine {machine} ready"),
             Self::AwaitDone { machine, .. } => format!("machine {machine} done"),
         }
@@ -305,6 +345,8 @@ impl fmt::Display for Cause {
             Self::Undeclared => f.write_str("no longer in the file"),
             Self::ScaledDown { count } => write!(f, "count is {count}"),
             Self::NotReady => f.write_str("running, but not ready"),
+            Self::Follows { step } => write!(f, "follows {step}"),
+            Self::Always => f.write_str("runs every time"),
             Self::Requested => f.write_str("requested"),
             Self::NeededBy { what } => write!(f, "needed by {what}"),
         }

@@ -37,6 +37,8 @@ pub struct Topology {
     pub machines: Vec<MachineSpec>,
     /// The `machine` nodes that have a `count`, with that count, which may be 0.
     pub counts: IndexMap<Name, u32>,
+    /// What machines of a group do before it becomes smaller, by group.
+    pub leaves: IndexMap<Name, crate::LeaveSpec>,
     /// Where it was declared.
     pub origin: Origin,
 }

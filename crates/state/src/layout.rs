@@ -7,7 +7,11 @@
 //!     lock                 the workspace's lock; its content means nothing, the lock on it is the truth
 //!     lock-owner.json      who took the lock last, for messages; a crash leaves it behind
 //!     scale.json           machine counts set by `rig scale`
-//!     logs/                logs of runs
+//!     keys/ssh             the workspace's private key, for its machines alone; the owner may read it
+//!     keys/ssh.pub         its public half
+//!     known_hosts          the machines' host keys for OpenSSH, written by `rig ssh-config`
+//!     machines/            one record for each mutable machine: host keys, steps that were done
+//!     logs/                what provisioning steps printed, one file for each machine
 //!
 //! <cache>/                 may be deleted at any time while no rig runs
 //!     artifacts/<sha256>/<file>    a downloaded file; it is only there when its checksum was right
@@ -27,7 +31,7 @@
 
 use crate::{Access, Format, Result, StateError, atomic, format};
 use camino::{Utf8Path, Utf8PathBuf};
-use rig_model::Digest;
+use rig_model::{Digest, MachineId};
 use serde::{Deserialize, Serialize};
 
 /// The layout of the `.rig` folder.
@@ -94,6 +98,48 @@ impl Layout {
     #[must_use]
     pub fn logs(&self) -> Utf8PathBuf {
         self.dir.join("logs")
+    }
+
+    /// What a machine's provisioning steps printed.
+    #[must_use]
+    pub fn log(&self, machine: &MachineId) -> Utf8PathBuf {
+        self.logs().join(format!("{}.{}.log", machine.topology, machine.machine))
+    }
+
+    /// The folder with the workspace's key pair.
+    #[must_use]
+    pub fn keys(&self) -> Utf8PathBuf {
+        self.dir.join("keys")
+    }
+
+    /// The private key that opens the workspace's machines.
+    #[must_use]
+    pub fn private_key(&self) -> Utf8PathBuf {
+        self.keys().join("ssh")
+    }
+
+    /// The public half of [`Layout::private_key`].
+    #[must_use]
+    pub fn public_key(&self) -> Utf8PathBuf {
+        self.keys().join("ssh.pub")
+    }
+
+    /// The machines' host keys in OpenSSH's form, for `rig ssh-config`.
+    #[must_use]
+    pub fn known_hosts(&self) -> Utf8PathBuf {
+        self.dir.join("known_hosts")
+    }
+
+    /// The folder with what is known of machines.
+    #[must_use]
+    pub fn machines(&self) -> Utf8PathBuf {
+        self.dir.join("machines")
+    }
+
+    /// What is known of one machine. Names hold no dots.
+    #[must_use]
+    pub fn machine(&self, machine: &MachineId) -> Utf8PathBuf {
+        self.machines().join(format!("{}.{}.json", machine.topology, machine.machine))
     }
 }
 
@@ -240,7 +286,11 @@ impl EngineLayout {
     }
 }
 
-pub(crate) fn create_folder(path: &Utf8Path) -> Result<()> {
+/// Creates a folder with those above it.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn create_folder(path: &Utf8Path) -> Result<()> {
     fs_err::create_dir_all(path).map_err(|error| StateError::Io {
         doing: "creating the folder",
         path: path.to_owned(),

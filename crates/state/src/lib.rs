@@ -9,6 +9,7 @@ mod error;
 mod format;
 mod layout;
 mod lock;
+mod machine_record;
 mod platform;
 mod scale;
 #[cfg(test)]
@@ -18,7 +19,8 @@ mod workspace_lock;
 pub use atomic::{Access, write_atomically};
 pub use error::{Result, StateError};
 pub use format::{Format, read_json, write_json};
-pub use layout::{CacheLayout, EngineLayout, Layout, UserDirs};
+pub use layout::{CacheLayout, EngineLayout, Layout, UserDirs, create_folder};
 pub use lock::{FileLock, Patience};
+pub use machine_record::MachineRecord;
 pub use scale::Scale;
 pub use workspace_lock::{LockOwner, WorkspaceLock};

@@ -4,6 +4,7 @@ mod cache;
 mod client;
 mod download;
 mod index;
+mod list;
 mod partial;
 mod settings;
 mod source;

@@ -13,6 +13,8 @@ pub(super) enum Place {
     Remote(Url),
     /// On this host.
     Local(Utf8PathBuf),
+    /// In many places, which this file of this host lists.
+    List(Utf8PathBuf),
 }
 
 /// The name that an artifact's file has in the cache. The checksum tells files apart; this is for people.
@@ -21,7 +23,11 @@ pub fn file_name(artifact: &ArtifactSpec) -> String {
     let version = artifact.version.as_deref().unwrap_or("unknown");
     let name = match &artifact.source {
         ArtifactSource::Pypi(project) => format!("{project}-{version}.tar.gz"),
-        ArtifactSource::Maven { artifact, .. } => format!("{artifact}-{version}.jar"),
+        ArtifactSource::Maven { artifact, classifier, .. } => match classifier {
+            Some(classifier) => format!("{artifact}-{version}-{classifier}.jar"),
+            None => format!("{artifact}-{version}.jar"),
+        },
+        ArtifactSource::List(_) => format!("{}.tar", artifact.name),
         ArtifactSource::Url(url) => {
             let path = url.split(['?', '#']).next().unwrap_or_default();
             path.rsplit('/').next().unwrap_or_default().to_owned()
@@ -51,11 +57,12 @@ pub(super) async fn locate(
     match &artifact.source {
         ArtifactSource::File(path) => Ok(Place::Local(workspace.join(path))),
         ArtifactSource::Url(url) => Ok(Place::Remote(parse(artifact, url)?)),
-        ArtifactSource::Maven { group, artifact: name } => {
+        ArtifactSource::List(path) => Ok(Place::List(workspace.join(path))),
+        ArtifactSource::Maven { group, artifact: name, .. } => {
             let version = version(artifact)?;
             let repository = settings.maven_repository.trim_end_matches('/');
-            let group = group.replace('.', "/");
-            Ok(Place::Remote(parse(artifact, &format!("{repository}/{group}/{name}/{version}/{name}-{version}.jar"))?))
+            let (group, file) = (group.replace('.', "/"), file_name(artifact));
+            Ok(Place::Remote(parse(artifact, &format!("{repository}/{group}/{name}/{version}/{file}"))?))
         }
         ArtifactSource::Pypi(project) => {
             let version = version(artifact)?;
@@ -135,7 +142,7 @@ mod tests {
     fn file_names_are_safe_everywhere() {
         let name = |source| file_name(&artifact(source));
         assert_eq!(name(ArtifactSource::Pypi("pyspark".to_owned())), "pyspark-1.0.tar.gz");
-        let maven = ArtifactSource::Maven { group: "a.b".to_owned(), artifact: "c".to_owned() };
+        let maven = ArtifactSource::Maven { group: "a.b".to_owned(), artifact: "c".to_owned(), classifier: None };
         assert_eq!(name(maven), "c-1.0.jar");
         assert_eq!(name(ArtifactSource::Url("https://x/a/b.tgz?c=d/e#f".to_owned())), "b.tgz");
         assert_eq!(name(ArtifactSource::Url("https://x/".to_owned())), "thing");
@@ -145,8 +152,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_maven_coordinate_is_a_path() {
-        let source =
-            ArtifactSource::Maven { group: "org.apache.cassandra".to_owned(), artifact: "cassandra-all".to_owned() };
+        let source = ArtifactSource::Maven {
+            group: "org.apache.cassandra".to_owned(),
+            artifact: "cassandra-all".to_owned(),
+            classifier: None,
+        };
         let settings =
             FetchSettings { maven_repository: "https://repo.example/m2/".to_owned(), ..FetchSettings::default() };
         let client = client::build(&settings).unwrap();

@@ -5,11 +5,13 @@ use super::{
     cache::CachedArtifact,
     client,
     download::Download,
+    list,
     settings::FetchSettings,
     source::{self, Place},
 };
 use crate::{BoxError, Result, hash::Running};
 use camino::{Utf8Path, Utf8PathBuf};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use reqwest::Client;
 use rig_model::{ArtifactSpec, Digest, Progress};
 use rig_provider_api::Context;
@@ -17,9 +19,15 @@ use rig_state::{CacheLayout, FileLock, Patience, StateError};
 use std::{
     collections::HashSet,
     io::{self, Write},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 use tokio::sync::OnceCell;
+
+/// How many files of a list are fetched at the same time.
+const DOWNLOADS: usize = 6;
 
 /// The artifacts of the user, shared by all workspaces. Cheap to clone.
 #[derive(Clone)]
@@ -118,16 +126,49 @@ impl ArtifactStore {
         let client = self.inner.client().await?;
         match source::locate(artifact, settings, client, workspace).await? {
             Place::Local(path) => {
-                let copy = Copy { artifact: artifact.clone(), cache: cache.clone(), from: path, to: place.clone() };
-                let copied = tokio::task::spawn_blocking(move || copy.run()).await;
-                copied.map_err(|error| BoxError::file(format!("copying {what}"))(io::Error::other(error)))??;
+                let keep = Keep { artifact: artifact.clone(), cache: cache.clone(), from: path, to: place.clone() };
+                blocking(format!("copying {what}"), move || keep.copy()).await?;
             }
+            Place::List(path) => self.fetch_list(artifact, &path, &place, workspace, cx).await?,
             Place::Remote(url) => {
                 let retry = settings.retry;
                 Download { client, cache, artifact, what, url: &url, retry, cx }.run(&place).await?;
             }
         }
         Ok(place)
+    }
+}
+
+impl ArtifactStore {
+    /// Fetches all files of a list and packs them.
+    async fn fetch_list(
+        &self,
+        artifact: &ArtifactSpec,
+        list: &Utf8Path,
+        place: &Utf8Path,
+        workspace: &Utf8Path,
+        cx: &Context,
+    ) -> Result<()> {
+        let entries = list::read(artifact, list)?;
+        let (count, done) = (entries.len(), AtomicUsize::new(0));
+        let fetched = stream::iter(entries).map(|entry| {
+            let done = &done;
+            async move {
+                let path = Box::pin(self.fetch(&entry, workspace, cx)).await?;
+                let so_far = done.fetch_add(1, Ordering::Relaxed) + 1;
+                let step = format!("file {so_far} of {count}");
+                cx.progress(Progress::step(step));
+                Ok::<_, BoxError>((entry, path))
+            }
+        });
+        let files: Vec<(ArtifactSpec, Utf8PathBuf)> = fetched.buffer_unordered(DOWNLOADS).try_collect().await?;
+        let keep = Keep {
+            artifact: artifact.clone(),
+            cache: self.inner.cache.clone(),
+            from: list.to_owned(),
+            to: place.to_owned(),
+        };
+        blocking(format!("packing {}", artifact.name), move || keep.write(|file| list::pack(&files, file))).await
     }
 }
 
@@ -141,32 +182,36 @@ impl Inner {
     async fn client(&self) -> Result<&Client> {
         let make = || async {
             let settings = self.settings.clone();
-            let made = tokio::task::spawn_blocking(move || client::build(&settings)).await;
-            made.map_err(|error| BoxError::file("preparing downloads")(io::Error::other(error)))?
+            blocking("preparing downloads".to_owned(), move || client::build(&settings)).await
         };
         self.client.get_or_try_init(make).await
     }
 }
 
-/// A file of this host on its way into the cache. A copy, so that a later change of the original cannot change what is
-/// kept under the checksum.
-struct Copy {
+/// A file that is made on this host, on its way into the cache.
+struct Keep {
     artifact: ArtifactSpec,
     cache: CacheLayout,
+    /// What it is made of, for messages.
     from: Utf8PathBuf,
     to: Utf8PathBuf,
 }
 
-impl Copy {
-    fn run(&self) -> Result<()> {
-        let fail = || BoxError::file(format!("copying artifact {} into the cache", self.artifact.name));
-        let mut source = fs_err::File::open(&self.from).map_err(fail())?;
-        let mut copy = tempfile::NamedTempFile::new_in(self.cache.partials()).map_err(fail())?;
-        io::copy(&mut source, copy.as_file_mut()).map_err(fail())?;
-        copy.flush().and_then(|()| copy.as_file().sync_all()).map_err(fail())?;
-        // What was copied is checked, not what is there to be copied: it may change in between.
+impl Keep {
+    /// Copies the original: a later change of it cannot change what is kept under the checksum. Blocks.
+    fn copy(&self) -> Result<()> {
+        self.write(|mut file| io::copy(&mut fs_err::File::open(&self.from)?, &mut file).map(drop))
+    }
+
+    /// Puts what `make` writes into its place if it has the artifact's checksum. Blocks.
+    fn write(&self, make: impl FnOnce(&mut std::fs::File) -> io::Result<()>) -> Result<()> {
+        let fail = || BoxError::file(format!("putting artifact {} into the cache", self.artifact.name));
+        let mut file = tempfile::NamedTempFile::new_in(self.cache.partials()).map_err(fail())?;
+        make(file.as_file_mut()).map_err(fail())?;
+        file.flush().and_then(|()| file.as_file().sync_all()).map_err(fail())?;
+        // What was written is checked, not what it was made of: that may change in between.
         let mut hash = Running::default();
-        hash.read(fs_err::File::open(copy.path()).map_err(fail())?).map_err(fail())?;
+        hash.read(fs_err::File::open(file.path()).map_err(fail())?).map_err(fail())?;
         let actual = hash.finish();
         if actual != self.artifact.sha256 {
             return Err(BoxError::Checksum {
@@ -179,7 +224,13 @@ impl Copy {
         if let Some(folder) = self.to.parent() {
             fs_err::create_dir_all(folder).map_err(fail())?;
         }
-        copy.persist(&self.to).map_err(|error| fail()(error.error))?;
+        file.persist(&self.to).map_err(|error| fail()(error.error))?;
         Ok(())
     }
+}
+
+/// Runs what blocks where it may.
+async fn blocking<T: Send + 'static>(doing: String, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let result = tokio::task::spawn_blocking(work).await;
+    result.map_err(|error| BoxError::file(doing)(io::Error::other(error)))?
 }

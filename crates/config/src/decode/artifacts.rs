@@ -10,7 +10,7 @@ use crate::{
 use camino::Utf8Path;
 use rig_model::{ArtifactSource, ArtifactSpec, Digest, Name};
 
-const FORMS: &str = "write \"pypi:project\", \"maven:group:artifact\", \"https://…\" or \"file:path\"";
+const FORMS: &str = "write \"pypi:project\", \"maven:group:artifact\", \"https://…\", \"list:path\" or \"file:path\"";
 
 /// All artifacts of the file.
 pub(crate) fn read(eval: &mut Eval<'_, '_>, nodes: Vec<Reader<'_>>, sources: &dyn Sources) -> Declared<ArtifactSpec> {
@@ -86,15 +86,13 @@ fn source(eval: &mut Eval<'_, '_>, value: Value<'_>, sources: &dyn Sources) -> O
     }
     let source = match text.split_once(':') {
         Some(("pypi", project)) if is_identifier(project) => Some(ArtifactSource::Pypi(project.to_owned())),
-        Some(("maven", rest)) => rest.split_once(':').and_then(|(group, artifact)| {
-            (is_identifier(group) && is_identifier(artifact))
-                .then(|| ArtifactSource::Maven { group: group.to_owned(), artifact: artifact.to_owned() })
-        }),
-        Some(("file", path)) if !path.is_empty() => {
+        Some(("maven", rest)) => maven(rest),
+        Some((kind @ ("file" | "list"), path)) if !path.is_empty() => {
             if sources.kind(Utf8Path::new(path)) != Some(SourceKind::File) {
                 eval.wrong(value.at, format!("there is no file {path}"), "the path is relative to the workspace file");
             }
-            Some(ArtifactSource::File(path.to_owned()))
+            let path = path.to_owned();
+            Some(if kind == "list" { ArtifactSource::List(path) } else { ArtifactSource::File(path) })
         }
         _ => None,
     };
@@ -102,6 +100,21 @@ fn source(eval: &mut Eval<'_, '_>, value: Value<'_>, sources: &dyn Sources) -> O
         eval.wrong(value.at, format!("{text:?} is not a source"), FORMS);
     }
     source
+}
+
+/// `group:artifact`, with `:classifier` where there is one.
+fn maven(text: &str) -> Option<ArtifactSource> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let (group, artifact, classifier) = match parts.as_slice() {
+        [group, artifact] => (group, artifact, None),
+        [group, artifact, classifier] => (group, artifact, Some((*classifier).to_owned())),
+        _ => return None,
+    };
+    parts.iter().all(|part| is_identifier(part)).then(|| ArtifactSource::Maven {
+        group: (*group).to_owned(),
+        artifact: (*artifact).to_owned(),
+        classifier,
+    })
 }
 
 /// What becomes a piece of an address.

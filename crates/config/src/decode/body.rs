@@ -1,6 +1,13 @@
 //! The body of a machine, and of `defaults`, which has the same nodes.
 
-use super::{boxes::is_variable, declared::Declared, mounts, network, ports, probe, security, workspace::World};
+use super::{
+    boxes::is_variable,
+    declared::Declared,
+    mounts, network, ports, probe,
+    provisioners::{self, Provisioner},
+    security,
+    workspace::World,
+};
 use crate::{
     context::{At, Draft, Spotted},
     eval::Eval,
@@ -9,13 +16,10 @@ use crate::{
 };
 use indexmap::IndexMap;
 use rig_model::{
-    BoxName, Condition, Idiom, Name, NetworkSpec, PortSpec, Probe, ProviderId, RestartPolicy, SyncSpec, Text,
-    TmpfsSpec, VolumeSpec,
+    BoxName, Condition, Idiom, LeaveSpec, Name, NetworkSpec, PortSpec, Probe, ProviderId, RestartPolicy, SshSpec,
+    SyncSpec, Text, TmpfsSpec, VolumeSpec,
 };
 use std::{net::Ipv4Addr, ops::Range, time::Duration};
-
-/// Nodes that install software into a running machine.
-const PROVISIONERS: [&str; 6] = ["shell", "file", "template", "packages", "service", "recipe"];
 
 const RESTARTS: [(&str, RestartPolicy); 3] =
     [("no", RestartPolicy::No), ("on-failure", RestartPolicy::OnFailure), ("always", RestartPolicy::Always)];
@@ -55,6 +59,10 @@ pub(crate) struct Body {
     pub(crate) after: Vec<Spotted<(Range<usize>, Condition)>>,
     pub(crate) ready: Vec<Probe>,
     pub(crate) ready_timeout: Option<Duration>,
+    pub(crate) serial: Option<bool>,
+    pub(crate) leave: Option<LeaveSpec>,
+    pub(crate) ssh: Option<SshSpec>,
+    pub(crate) provisioners: Vec<Provisioner>,
 }
 
 impl Body {
@@ -95,7 +103,13 @@ impl Body {
         }
         let node = block.one(eval.cx, "ready-timeout");
         body.ready_timeout = eval.only_value(node, "a duration", |eval, value| eval.duration(value, "ready-timeout"));
-        provisioners(eval, &mut block, around.idiom);
+        body.serial = {
+            let node = block.one(eval.cx, "serial");
+            eval.flag(node)
+        };
+        body.leave = block.one(eval.cx, "leave").and_then(|node| leave(eval, node));
+        body.ssh = block.one(eval.cx, "ssh").and_then(|node| provisioners::ssh(eval, node, around.idiom));
+        body.provisioners = provisioners::read(eval, &mut block, around);
         block.finish(eval.cx, of);
         body
     }
@@ -109,7 +123,7 @@ impl Body {
     }
 }
 
-fn env(eval: &mut Eval<'_, '_>, mut node: Reader<'_>) -> IndexMap<String, Text> {
+pub(super) fn env(eval: &mut Eval<'_, '_>, mut node: Reader<'_>) -> IndexMap<String, Text> {
     let mut env = IndexMap::new();
     let mut seen: Vec<(&str, At)> = Vec::new();
     for mut entry in node.block.every() {
@@ -134,7 +148,12 @@ fn env(eval: &mut Eval<'_, '_>, mut node: Reader<'_>) -> IndexMap<String, Text> 
     env
 }
 
-fn after(eval: &mut Eval<'_, '_>, mut node: Reader<'_>, cast: &Cast) -> Option<Spotted<(Range<usize>, Condition)>> {
+/// What a machine or a step waits for: machines of the cast by number, and their state.
+pub(super) fn after(
+    eval: &mut Eval<'_, '_>,
+    mut node: Reader<'_>,
+    cast: &Cast,
+) -> Option<Spotted<(Range<usize>, Condition)>> {
     let name = node.arg(eval.cx, "a machine's name");
     let condition = node.prop("is").map_or(Some(Condition::Ready), |value| eval.choice(value, "is", &CONDITIONS));
     node.finish(eval.cx);
@@ -148,18 +167,21 @@ fn after(eval: &mut Eval<'_, '_>, mut node: Reader<'_>, cast: &Cast) -> Option<S
     Some(Spotted { value: (members, condition?), at: name.at })
 }
 
-fn provisioners(eval: &mut Eval<'_, '_>, block: &mut Block<'_>, idiom: Idiom) {
-    for name in PROVISIONERS {
-        for node in block.all(name) {
-            let draft = match idiom {
-                Idiom::Immutable => Draft::new(node.name_at(), "an immutable machine cannot have provisioners")
-                    .label("would change the machine after its start")
-                    .help("put it into the machine's box, or give the topology idiom=\"mutable\""),
-                Idiom::Mutable => Draft::new(node.name_at(), "provisioners are not part of this version of rig")
-                    .label(format!("`{name}` is a provisioner"))
-                    .help("put what it installs into the machine's box"),
-            };
-            eval.cx.report(draft);
-        }
-    }
+/// How long a machine has to hand over what it has when the file does not say: a database may have much.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// What a machine does before its group becomes smaller.
+fn leave(eval: &mut Eval<'_, '_>, mut node: Reader<'_>) -> Option<LeaveSpec> {
+    let words = node.some_args(eval.cx, "a command");
+    let timeout = node.prop("timeout");
+    let remove_volumes = node.prop("remove-volumes");
+    node.finish(eval.cx);
+    let command: Option<Vec<String>> = words.into_iter().map(|value| eval.closed_text(value, "leave")).collect();
+    let timeout = timeout.map_or(Some(LEAVE_TIMEOUT), |value| eval.duration(value, "timeout"));
+    let remove_volumes = remove_volumes.map_or(Some(false), |value| eval.boolean(value, "remove-volumes"));
+    Some(LeaveSpec {
+        command: command.filter(|words| !words.is_empty())?,
+        timeout: timeout?,
+        remove_volumes: remove_volumes?,
+    })
 }

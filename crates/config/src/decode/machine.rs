@@ -2,14 +2,14 @@
 
 use super::{
     body::{Body, Surroundings},
-    network, ports,
+    network, ports, provisioners,
 };
 use crate::{
     context::{At, Draft, Spotted},
     eval::Eval,
     validate::Claims,
 };
-use rig_model::{Dependency, MachineSpec, ProviderId, ReadySpec};
+use rig_model::{Condition, Dependency, Idiom, MachineSpec, ProviderId, ReadySpec};
 use std::time::Duration;
 
 /// Who brings machines up that name no provider.
@@ -56,7 +56,17 @@ pub(crate) fn assemble(
     }
     lay_mounts(&mut own, &mut defaults);
 
-    let after = dependencies(eval, around, &own.after, &defaults.after, number, edges);
+    let mut after = dependencies(eval, around, &own.after, &defaults.after, number, edges);
+    if own.serial.or(defaults.serial).unwrap_or(false) && around.member.index.is_some_and(|index| index > 1) {
+        after.extend(predecessor(around, number, at, edges));
+    }
+    let mut all = std::mem::take(&mut defaults.provisioners);
+    all.append(&mut own.provisioners);
+    let steps = provisioners::in_order(eval, all, number, edges);
+    let ssh = match around.idiom {
+        Idiom::Mutable => Some(own.ssh.or(defaults.ssh).unwrap_or_default()),
+        Idiom::Immutable => None,
+    };
     let probes = if own.ready.is_empty() { defaults.ready } else { own.ready };
     let timeout = own.ready_timeout.or(defaults.ready_timeout).unwrap_or(ReadySpec::default().timeout);
     let provider = own.provider.or(defaults.provider).or_else(|| ProviderId::new(PROVIDER).ok())?;
@@ -83,8 +93,19 @@ pub(crate) fn assemble(
         after,
         ready: ReadySpec { probes, timeout },
         stop_timeout: own.stop_timeout.or(defaults.stop_timeout).unwrap_or(STOP_TIMEOUT),
+        ssh,
+        steps,
+        leave: own.leave.or(defaults.leave),
         origin: eval.cx.origin(at),
     })
+}
+
+/// The machine before this one in a group that comes up one by one.
+fn predecessor(around: Surroundings<'_>, number: usize, at: At, edges: &mut Vec<Edge>) -> Option<Dependency> {
+    let before = number.checked_sub(1)?;
+    let other = around.cast.members.get(before).filter(|other| other.group == around.member.group)?;
+    edges.push(Edge { from: number, to: before, at });
+    Some(Dependency { machine: other.id.clone(), condition: Condition::Ready })
 }
 
 fn values<T>(spotted: Vec<Spotted<T>>) -> Vec<T> {

@@ -62,7 +62,7 @@ fn source(eval: &mut Eval<'_, '_>, value: Value<'_>, sources: &dyn Sources) -> O
 }
 
 /// A path inside a machine. Machines are Linux whatever the host is, so this is text, not a path of the host.
-fn target(eval: &mut Eval<'_, '_>, value: Value<'_>) -> Option<String> {
+pub(super) fn target(eval: &mut Eval<'_, '_>, value: Value<'_>) -> Option<String> {
     let text = eval.word(value, "target")?;
     let parts = || text.split('/').filter(|part| !part.is_empty());
     if !text.starts_with('/') {
@@ -83,7 +83,7 @@ fn target(eval: &mut Eval<'_, '_>, value: Value<'_>) -> Option<String> {
     None
 }
 
-fn mode(eval: &mut Eval<'_, '_>, value: Value<'_>) -> Option<String> {
+pub(super) fn mode(eval: &mut Eval<'_, '_>, value: Value<'_>) -> Option<String> {
     let text = eval.word(value, "mode")?;
     let fine = (3..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
     if !fine {

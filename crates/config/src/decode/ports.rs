@@ -1,6 +1,6 @@
 //! `port`: what of a machine the host shows.
 
-use super::body::Body;
+use super::{body::Body, only::is_meant};
 use crate::{
     context::{Draft, Spotted},
     eval::Eval,
@@ -39,7 +39,7 @@ fn one(eval: &mut Eval<'_, '_>, mut node: Reader<'_>, index: Option<u32>) -> Opt
     let host = node.prop("host");
     let bind = node.prop("bind");
     let protocol = node.prop("protocol");
-    let only = node.prop("only");
+    let is_meant = is_meant(eval, &mut node, index);
     node.finish(eval.cx);
 
     let guest = guest.and_then(|value| eval.integer(value, "port", PORTS));
@@ -65,19 +65,8 @@ fn one(eval: &mut Eval<'_, '_>, mut node: Reader<'_>, index: Option<u32>) -> Opt
         }
     };
     let protocol = protocol.map_or(Some(Protocol::Tcp), |value| eval.choice(value, "protocol", &PROTOCOLS));
-    if let Some(value) = only {
-        let only: u32 = eval.integer(value, "only", 1..=500)?;
-        let Some(index) = index else {
-            eval.wrong(
-                value.at,
-                "`only` chooses a machine of a group, and this machine is none",
-                "remove it, or give the machine a `count`",
-            );
-            return None;
-        };
-        if only != index {
-            return None;
-        }
+    if !is_meant {
+        return None;
     }
     Some(PortSpec { guest: guest?, host: host?, bind: bind?, protocol: protocol?, origin: eval.cx.origin(at) })
 }

@@ -1,5 +1,6 @@
 //! Questions to a service: `ready` of a machine, and checks that ask.
 
+use super::only::is_meant;
 use crate::{
     context::Draft,
     eval::Eval,
@@ -92,7 +93,11 @@ pub(crate) fn ready(eval: &mut Eval<'_, '_>, mut node: Reader<'_>, cast: &Cast, 
     let (at, name_at) = (node.at(), node.name_at());
     let question = Question::take(eval, &mut node, true);
     let on = node.prop("on");
+    let is_meant = is_meant(eval, &mut node, own.index);
     node.finish(eval.cx);
+    if !is_meant {
+        return None;
+    }
     if question.count() != 1 {
         let message =
             if question.count() == 0 { "`ready` asks nothing" } else { "`ready` asks several questions at once" };

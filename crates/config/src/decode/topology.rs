@@ -16,6 +16,7 @@ use crate::{
     scope::{Cast, Me, Member, Scope},
     validate::{Claims, cycles},
 };
+use indexmap::IndexMap;
 use rig_model::{CheckSpec, Idiom, Name, NetworkSpec, Topology};
 
 const IDIOMS: [(&str, Idiom); 2] = [("mutable", Idiom::Mutable), ("immutable", Idiom::Immutable)];
@@ -63,12 +64,17 @@ pub(crate) fn read(
 
     let mut machines = Vec::with_capacity(cast.members.len());
     let mut edges = Vec::new();
+    let mut leaves = IndexMap::new();
     for seat in &seats {
         let members = cast.members.get(seat.members.clone()).unwrap_or_default();
         for (offset, member) in members.iter().chain(seat.phantom.as_ref()).enumerate() {
             eval.cx.repeating = offset > 0;
             let around = Surroundings { world, networks: &networks, cast: &cast, member, idiom };
             let (own, common) = bodies(eval, &seat.reader, defaults.as_ref(), around);
+            // A machine that leaves is in the file no more: its group knows what it does then.
+            if let Some(leave) = own.leave.as_ref().or(common.leave.as_ref()) {
+                leaves.entry(member.group.clone()).or_insert_with(|| leave.clone());
+            }
             if seat.phantom.is_none() {
                 let number = seat.members.start + offset;
                 machines.extend(machine::assemble(eval, around, own, common, (number, seat.at), claims, &mut edges));
@@ -89,7 +95,8 @@ pub(crate) fn read(
     // At most 500 in a group.
     let counts =
         counted.map(|(name, group)| (name.clone(), u32::try_from(group.members.len()).unwrap_or(u32::MAX))).collect();
-    let topology = Topology { name: name.clone(), idiom, networks, machines, counts, origin: eval.cx.origin(at) };
+    let topology =
+        Topology { name: name.clone(), idiom, networks, machines, counts, leaves, origin: eval.cx.origin(at) };
     sites.declare(eval.cx, name.clone(), name_at, Some(Site { topology, cast, checks: found }));
 }
 

@@ -1,6 +1,12 @@
 //! The whole file.
 
-use super::{artifacts, boxes, checks, declared::Declared, limits, topology, variables};
+use super::{
+    artifacts, boxes, checks,
+    declared::Declared,
+    limits,
+    recipes::{self, Library},
+    topology, variables,
+};
 use crate::{
     Overrides, Sources, VariableInfo,
     context::{At, Context, Draft},
@@ -11,14 +17,17 @@ use crate::{
     syntax::Node,
     validate::Claims,
 };
+use camino::Utf8Path;
 use indexmap::IndexMap;
-use rig_model::{BoxSpec, Limits, Name, Topology, Workspace};
+use rig_model::{ArtifactSpec, BoxSpec, Limits, Name, Topology, Workspace};
 use std::collections::BTreeMap;
 
 /// What machines and checks refer to beyond their topology.
 pub(crate) struct World<'a> {
     pub(crate) sources: &'a dyn Sources,
     pub(crate) boxes: &'a Declared<BoxSpec>,
+    pub(crate) artifacts: &'a Declared<ArtifactSpec>,
+    pub(crate) recipes: &'a Library,
     pub(crate) flavors: &'a Declared<Limits>,
     pub(crate) counts: &'a BTreeMap<(Name, Name), u32>,
 }
@@ -35,6 +44,7 @@ pub(crate) fn workspace(
     cx: &mut Context,
     nodes: &[Node],
     overrides: &Overrides,
+    folder: &Utf8Path,
     sources: &dyn Sources,
 ) -> Option<(Workspace, Vec<VariableInfo>)> {
     let mut file = Block::of(nodes);
@@ -48,11 +58,20 @@ pub(crate) fn workspace(
     let flavors = limits::flavors(&mut eval, file.all("flavor"));
     let artifacts = artifacts::read(&mut eval, file.all("artifact"), sources);
     let boxes = boxes::read(&mut eval, file.all("box"), &artifacts, sources);
-    let world = World { sources, boxes: &boxes, flavors: &flavors, counts: &overrides.counts };
+    let topology_nodes = file.all("topology");
+    let recipes = recipes::read_all(&mut eval, &topology_nodes, folder, sources);
+    let world = World {
+        sources,
+        boxes: &boxes,
+        artifacts: &artifacts,
+        recipes: &recipes,
+        flavors: &flavors,
+        counts: &overrides.counts,
+    };
 
     let mut claims = Claims::default();
     let mut sites = Declared::new("topology");
-    for reader in file.all("topology") {
+    for reader in topology_nodes {
         topology::read(&mut eval, reader, &world, &mut claims, &mut sites);
     }
     let checks = checks::read(&mut eval, &sites, file.all("check"));

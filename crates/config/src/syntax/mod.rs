@@ -10,5 +10,5 @@ mod heads;
 mod include;
 mod scan;
 
-pub(crate) use heads::Node;
+pub(crate) use heads::{Node, nodes};
 pub(crate) use include::read_all;

@@ -7,6 +7,7 @@ mod includes;
 mod machines;
 mod mistakes;
 mod overrides;
+mod provisioners;
 mod report;
 mod robust;
 mod support;

@@ -220,8 +220,6 @@ fn of_permissions_and_the_service() {
     ] {
         one(&in_machine(body), expected);
     }
-    let mutable = in_machine("recipe \"jdk\"").replace("immutable", "mutable");
-    one(&mutable, "provisioners are not part of this version of rig");
 }
 
 #[test]

@@ -1,14 +1,21 @@
 //! One operation: one call to a provider, or one wait.
 
 use super::{await_machine::Waiting, deaths::Deaths};
-use crate::{EngineError, EventSink, Makes, probe::Prober};
+use crate::{
+    Access, EngineError, EventSink, Makes,
+    command::run_command,
+    probe::{self, Prober},
+};
 use futures_util::StreamExt;
 use rig_model::{Action, Name, RestartPolicy};
-use rig_provider_api::{Context, LogRequest, MachineRef, Provider, StopMode};
+use rig_provider_api::{Context, ExecRequest, LogRequest, MachineRef, Provider, StopMode};
 use std::{sync::Arc, time::Duration};
 
 /// How many of a machine's last lines are shown with its failure.
 const TAIL: u32 = 20;
+
+/// How much of what a leaving machine says is kept, in bytes.
+const LEAVE_KEPT: usize = 8 << 10;
 
 /// Everything that operations share.
 pub(super) struct Shared {
@@ -16,6 +23,7 @@ pub(super) struct Shared {
     pub(super) prober: Prober,
     pub(super) workspace: Name,
     pub(super) makes: Arc<dyn Makes>,
+    pub(super) access: Arc<Access>,
     pub(super) deaths: Arc<Deaths>,
     pub(super) sink: Arc<dyn EventSink>,
 }
@@ -29,7 +37,10 @@ pub(super) fn limit(action: &Action) -> Duration {
         Action::StopMachine { grace, .. } => *grace + minutes(1),
         // The wait itself ends at its own time-out with more to say.
         Action::AwaitReady { ready, .. } => ready.timeout + minutes(1),
-        Action::AwaitDone { timeout, .. } => *timeout + minutes(1),
+        Action::AwaitDone { timeout, .. } | Action::Leave { timeout, .. } => *timeout + minutes(1),
+        Action::Connect { .. } => minutes(3),
+        // The step's own time-out says more; what comes before and after it is a connection and an upload.
+        Action::Provision { step, .. } => step.timeout + minutes(5),
         Action::CreateNetwork { .. }
         | Action::RemoveNetwork { .. }
         | Action::RemoveVolume { .. }
@@ -43,7 +54,12 @@ pub(super) fn limit(action: &Action) -> Duration {
 pub(super) fn ends_at_interrupt(action: &Action) -> bool {
     matches!(
         action,
-        Action::FetchArtifact { .. } | Action::BuildBox { .. } | Action::AwaitReady { .. } | Action::AwaitDone { .. }
+        Action::FetchArtifact { .. }
+            | Action::BuildBox { .. }
+            | Action::Connect { .. }
+            | Action::Provision { .. }
+            | Action::AwaitReady { .. }
+            | Action::AwaitDone { .. }
     )
 }
 
@@ -63,7 +79,9 @@ impl Shared {
         let machine = |id: &rig_model::MachineId| MachineRef { workspace: self.workspace.clone(), id: id.clone() };
         let provider = self.provider.as_ref();
         match action {
-            Action::FetchArtifact { artifact } => self.makes.fetch(cx, artifact).await?,
+            Action::FetchArtifact { artifact } => {
+                self.makes.fetch(cx, artifact).await?;
+            }
             Action::BuildBox { name, digest, no_cache, .. } => {
                 self.makes.make_box(cx, name, digest, *no_cache).await?;
             }
@@ -84,11 +102,41 @@ impl Shared {
             Action::StopMachine { machine: id, grace } => {
                 provider.stop(cx, &machine(id), StopMode::Graceful(*grace)).await?;
             }
-            Action::DestroyMachine { machine: id } => provider.destroy(cx, &machine(id)).await?,
+            Action::DestroyMachine { machine: id } => {
+                provider.destroy(cx, &machine(id)).await?;
+                self.access.destroyed(id).await?;
+            }
+            Action::Connect { machine: id } => {
+                self.access.session(cx, id).await?;
+            }
+            Action::Provision { machine: id, step } => {
+                self.access.run_step(cx, self.sink.as_ref(), self.makes.as_ref(), id, step).await?;
+            }
+            Action::Leave { machine: id, command, timeout } => {
+                self.leave(&cx.within(*timeout), &machine(id), command).await?;
+            }
             Action::AwaitReady { machine: id, ready } => self.waiting(machine(id), restart).ready(cx, ready).await?,
             Action::AwaitDone { machine: id, timeout } => self.waiting(machine(id), restart).done(cx, *timeout).await?,
         }
         Ok(())
+    }
+
+    /// Lets a machine hand over what it has.
+    async fn leave(&self, cx: &Context, machine: &MachineRef, command: &[String]) -> Result<(), EngineError> {
+        let words: Vec<rig_model::Text> = command.iter().map(rig_model::Text::literal).collect();
+        let request = ExecRequest { command: probe::shell_or_words(&words), ..ExecRequest::default() };
+        let output = run_command(self.provider.as_ref(), cx, machine, &request, LEAVE_KEPT).await?;
+        if output.code == 0 {
+            return Ok(());
+        }
+        let text = [output.stdout, output.stderr].concat();
+        let lines: Vec<String> = String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
+        Err(EngineError::Leave {
+            machine: machine.id.clone(),
+            command: command.join(" "),
+            ending: format!("ended with exit code {}", output.code),
+            tail: lines[lines.len().saturating_sub(TAIL as usize)..].to_vec(),
+        })
     }
 
     fn waiting(&self, machine: MachineRef, restart: RestartPolicy) -> Waiting<'_> {

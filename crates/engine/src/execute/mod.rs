@@ -6,3 +6,5 @@ mod deaths;
 mod runner;
 
 pub use runner::{Executor, OperationFailure, Report};
+
+pub(crate) use action::log_tail;

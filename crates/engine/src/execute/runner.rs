@@ -4,7 +4,7 @@ use super::{
     action::{Shared, ends_at_interrupt, limit, log_tail, only_waits},
     deaths::{Deaths, Watcher},
 };
-use crate::{EngineError, EventSink, Interrupt, Makes, probe::Prober, sink::OperationProgress};
+use crate::{Access, EngineError, EventSink, Interrupt, Makes, probe::Prober, sink::OperationProgress};
 use futures_util::{StreamExt, stream};
 use rig_model::{
     Action, Event, MachineId, MachineState, OpId, Operation, Outcome, Phase, Plan, RestartPolicy, seconds,
@@ -29,6 +29,8 @@ pub struct Executor {
     pub provider: Arc<dyn Provider>,
     /// Who makes boxes and fetches artifacts.
     pub makes: Arc<dyn Makes>,
+    /// The way into machines over SSH.
+    pub access: Arc<Access>,
     /// Where events go.
     pub sink: Arc<dyn EventSink>,
     /// How many operations work at the same time; at least 1. Waits count only when it is 1.
@@ -111,6 +113,7 @@ impl Executor {
             prober: Prober::new(self.provider.clone()),
             workspace: workspace.clone(),
             makes: self.makes.clone(),
+            access: self.access.clone(),
             deaths: deaths.clone(),
             sink: self.sink.clone(),
         });

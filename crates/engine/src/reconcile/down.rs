@@ -35,7 +35,7 @@ pub fn halt(workspace: &Workspace, observed: &Observed, selection: &Selection) -
         let dependents = running.iter().filter(|other| {
             workspace
                 .machine(&other.id)
-                .is_some_and(|spec| spec.after.iter().any(|dependency| dependency.machine == machine.id))
+                .is_some_and(|spec| spec.dependencies().any(|dependency| dependency.machine == machine.id))
         });
         let after: Vec<OpId> = dependents.filter_map(|other| stops.get(&other.id).copied()).collect();
         let op = graph.add(stop(workspace, &machine.id), Cause::Requested, after);
@@ -115,7 +115,7 @@ fn dependents_first<'a>(workspace: &Workspace, machines: &[&'a ObservedMachine])
             return;
         }
         if let Some(spec) = workspace.machine(id) {
-            for dependency in &spec.after {
+            for dependency in spec.dependencies() {
                 visit(workspace, &dependency.machine, visited, order);
             }
         }

@@ -6,12 +6,14 @@ mod down;
 mod graph;
 mod ports;
 mod resolve;
+mod steps;
 mod up;
 
 pub use addresses::Addresses;
 pub use budget::check_budget;
 pub use down::{DestroyOptions, destroy, halt};
 pub use ports::HostPorts;
-pub use up::{Desired, UpOptions, build_boxes, up};
+pub use up::{Desired, ProvisionOptions, UpOptions, build_boxes, provision, up};
 
 pub(crate) use graph::Graph;
+pub(crate) use up::changes;

@@ -1,12 +1,18 @@
 //! The plan that makes what is into what the file says.
 
-use super::{Addresses, Graph, HostPorts, budget, down, resolve::Resolver};
-use crate::{BoxTable, PlanError, Selection};
+use super::{
+    Addresses, Graph, HostPorts, budget, down,
+    resolve::Resolver,
+    steps::{self, Due},
+};
+use crate::{BoxTable, PlanError, Provisioning, Selection};
 use camino::Utf8Path;
 use rig_model::{
-    Action, BoxName, Cause, Condition, EngineFacts, Field, FieldChange, MachineId, MachineSpec, MachineState, Name,
-    Observed, ObservedMachine, OpId, Plan, PlanNote, ResolvedMachine, Workspace,
+    Action, BoxName, Cause, Condition, Dependency, EngineFacts, Field, FieldChange, FileSource, MachineId, MachineSpec,
+    MachineState, Name, Observed, ObservedMachine, OpId, Plan, PlanNote, ResolvedMachine, ResolvedStep, StepKind,
+    Workspace,
 };
+use rig_recipes::Facts;
 use std::collections::BTreeMap;
 
 /// What should be.
@@ -20,12 +26,14 @@ pub struct Desired<'a> {
     pub boxes: &'a BoxTable,
     /// The host's proxies, for machines.
     pub proxies: &'a [(String, String)],
+    /// What provisioning steps hold, and which were done.
+    pub provisioning: &'a Provisioning,
     /// The engine, for the budget.
     pub engine: &'a EngineFacts,
 }
 
 /// How far `up` goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UpOptions {
     /// Stops and starts machines that run as they should (`reload`).
     pub restart: bool,
@@ -33,6 +41,21 @@ pub struct UpOptions {
     pub existing_only: bool,
     /// Removes machines that the file does not declare any more.
     pub remove_orphans: bool,
+    /// Removes machines of groups that became smaller without letting them hand over what they have.
+    pub force_leave: bool,
+    /// Which provisioning steps run.
+    pub provision: ProvisionOptions,
+}
+
+/// Which provisioning steps run, beyond those that are new or changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProvisionOptions {
+    /// None at all.
+    pub skip: bool,
+    /// Also those that were done.
+    pub force: bool,
+    /// Only those with these names, or of recipes with these names; empty means all.
+    pub with: Vec<String>,
 }
 
 /// Makes the plan.
@@ -43,7 +66,38 @@ pub fn up(
     desired: Desired<'_>,
     observed: &Observed,
     selection: &Selection,
-    options: UpOptions,
+    options: &UpOptions,
+) -> Result<Plan, Vec<PlanError>> {
+    plan(desired, observed, selection, options, Work::Everything)
+}
+
+/// Makes the plan that runs provisioning steps on machines that run, and does nothing else to them.
+///
+/// # Errors
+/// All reasons why there is none.
+pub fn provision(
+    desired: Desired<'_>,
+    observed: &Observed,
+    selection: &Selection,
+    options: ProvisionOptions,
+) -> Result<Plan, Vec<PlanError>> {
+    let options = UpOptions { existing_only: true, provision: options, ..UpOptions::default() };
+    plan(desired, observed, selection, &options, Work::Steps)
+}
+
+/// What a plan is about.
+#[derive(Clone, Copy)]
+enum Work {
+    Everything,
+    Steps,
+}
+
+fn plan(
+    desired: Desired<'_>,
+    observed: &Observed,
+    selection: &Selection,
+    options: &UpOptions,
+    work: Work,
 ) -> Result<Plan, Vec<PlanError>> {
     let workspace = desired.workspace;
     let selected = |id: &MachineId| {
@@ -76,17 +130,20 @@ pub fn up(
         replaced: BTreeMap::new(),
         machines: BTreeMap::new(),
     };
-    planner.remove_undeclared(selection);
     let machines: Vec<&MachineSpec> =
         dependencies_first(workspace).into_iter().filter(|machine| selected(&machine.id)).collect();
     let mut errors = Vec::new();
-    // Everything that goes goes first: what is made may need its address or its port.
-    let results: Vec<_> = machines.iter().map(|machine| planner.remove_changed(machine)).collect();
-    let results = results.into_iter().chain(machines.iter().map(|machine| planner.machine(machine)));
-    for result in results {
-        if let Err(error) = result {
-            errors.push(error);
-        }
+    if let Work::Everything = work {
+        planner.remove_undeclared(selection);
+        // Everything that goes goes first: what is made may need its address or its port.
+        errors.extend(machines.iter().filter_map(|machine| planner.remove_changed(machine).err()));
+    }
+    for machine in &machines {
+        let planned = match work {
+            Work::Everything => planner.machine(machine),
+            Work::Steps => planner.steps_alone(machine),
+        };
+        errors.extend(planned.err());
     }
     if !errors.is_empty() {
         return Err(errors);
@@ -102,14 +159,26 @@ pub fn up(
 #[derive(Clone, Copy, Default)]
 struct MachineOps {
     start: Option<OpId>,
+    provisioned: Option<OpId>,
     ready: Option<OpId>,
     done: Option<OpId>,
+}
+
+impl MachineOps {
+    /// The operation after which the machine is in a state, if this plan brings it there.
+    fn reach(self, condition: Condition) -> Option<OpId> {
+        match condition {
+            Condition::Started => self.start,
+            Condition::Ready => self.ready.or(self.provisioned).or(self.start),
+            Condition::Done => self.done,
+        }
+    }
 }
 
 struct Planner<'a> {
     desired: Desired<'a>,
     observed: &'a Observed,
-    options: UpOptions,
+    options: &'a UpOptions,
     addresses: &'a Addresses,
     resolver: Resolver<'a>,
     graph: Graph,
@@ -124,9 +193,10 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Machines that are there and that the file does not declare.
+    /// Machines that are there and that the file does not declare. Those of one group go one by one, the last one first.
     fn remove_undeclared(&mut self, selection: &Selection) {
-        for seen in &self.observed.machines {
+        let mut left: BTreeMap<(&Name, &Name), OpId> = BTreeMap::new();
+        for seen in self.observed.machines.iter().rev() {
             if self.desired.workspace.machine(&seen.id).is_some() || !selection.contains(&seen.id) {
                 continue;
             }
@@ -144,8 +214,30 @@ impl Planner<'_> {
                 });
                 continue;
             };
-            let op = down::remove(&mut self.graph, self.desired.workspace, seen, &cause, []);
+            let leave = topology.and_then(|topology| topology.leaves.get(&seen.group));
+            let leave = leave.filter(|_| count.is_some() && seen.state.is_running() && !self.options.force_leave);
+            let group = (&seen.id.topology, &seen.group);
+            let before = left.get(&group).copied();
+            let handed_over = leave.map(|leave| {
+                let action =
+                    Action::Leave { machine: seen.id.clone(), command: leave.command.clone(), timeout: leave.timeout };
+                self.graph.add(action, cause.clone(), before)
+            });
+            let op = down::remove(&mut self.graph, self.desired.workspace, seen, &cause, handed_over);
             self.removed.push(op);
+            if leave.is_some() {
+                left.insert(group, op);
+            }
+            if leave.is_some_and(|leave| leave.remove_volumes) {
+                for volume in self.observed.volumes.iter().filter(|volume| volume.machine == seen.id) {
+                    let action = Action::RemoveVolume {
+                        machine: volume.machine.clone(),
+                        name: volume.name.clone(),
+                        native: volume.native.clone(),
+                    };
+                    self.removed.push(self.graph.add(action, cause.clone(), [op]));
+                }
+            }
         }
     }
 
@@ -172,6 +264,7 @@ impl Planner<'_> {
         match seen {
             None => self.create(spec, resolved, Cause::Missing),
             Some(seen) => match self.replaced.get(&spec.id).cloned() {
+                // What was done to the old one is of no use for the new one.
                 Some(cause) => self.create(spec, resolved, cause),
                 None => self.existing(spec, seen),
             },
@@ -190,7 +283,7 @@ impl Planner<'_> {
                     _ => Cause::Requested,
                 };
                 let stopped = self.graph.add(down::stop(self.desired.workspace, &spec.id), cause.clone(), []);
-                self.start(spec, cause, vec![stopped])
+                self.start(spec, Some(seen), cause, vec![stopped])
             }
             // A one-shot that ended well has done what it is for.
             MachineState::Exited
@@ -200,7 +293,7 @@ impl Planner<'_> {
             }
             MachineState::Created | MachineState::Exited => {
                 let network = self.network_ops(spec);
-                self.start(spec, Cause::Stopped, network)
+                self.start(spec, Some(seen), Cause::Stopped, network)
             }
         }
     }
@@ -214,12 +307,16 @@ impl Planner<'_> {
             self.machines.entry(spec.id.clone()).or_default().done = Some(done);
             return Ok(());
         }
-        let made_anew = spec.after.iter().find_map(|dependency| {
-            let ops = self.machines.get(&dependency.machine)?;
-            ops.ready.or(ops.start)
-        });
-        if seen.ready == Some(false) || seen.state == MachineState::Restarting || made_anew.is_some() {
-            self.await_ready(spec, Cause::NotReady, made_anew)?;
+        let made_anew =
+            spec.dependencies().find_map(|other| self.machines.get(&other.machine)?.reach(Condition::Ready));
+        let provisioned = self.steps(spec, Some(seen), None)?;
+        let cause = match &provisioned {
+            Some((_, step)) => Cause::Follows { step: step.clone() },
+            None => Cause::NotReady,
+        };
+        let last = provisioned.map(|(op, _)| op);
+        if seen.ready == Some(false) || seen.state == MachineState::Restarting || last.or(made_anew).is_some() {
+            self.await_ready(spec, cause, last.into_iter().chain(made_anew))?;
         }
         Ok(())
     }
@@ -229,18 +326,18 @@ impl Planner<'_> {
         after.extend(self.network_ops(spec));
         after.extend(self.box_op(&spec.box_name, &format!("machine {}", spec.id)));
         let created = self.graph.add(Action::CreateMachine { machine: Box::new(resolved) }, cause.clone(), after);
-        self.start(spec, cause, vec![created])
+        self.start(spec, None, cause, vec![created])
     }
 
-    fn start(&mut self, spec: &MachineSpec, cause: Cause, mut after: Vec<OpId>) -> Result<(), PlanError> {
-        for dependency in &spec.after {
-            let ops = self.machines.get(&dependency.machine).copied().unwrap_or_default();
-            after.extend(match dependency.condition {
-                Condition::Started => ops.start,
-                Condition::Ready => ops.ready.or(ops.start),
-                Condition::Done => ops.done,
-            });
-        }
+    /// Starts a machine; `seen` is what is there of it, when it is not made anew.
+    fn start(
+        &mut self,
+        spec: &MachineSpec,
+        seen: Option<&ObservedMachine>,
+        cause: Cause,
+        mut after: Vec<OpId>,
+    ) -> Result<(), PlanError> {
+        after.extend(self.reached(&spec.after));
         let action = Action::StartMachine { machine: spec.id.clone(), restart: spec.restart };
         let started = self.graph.add(action, cause.clone(), after);
         self.machines.entry(spec.id.clone()).or_default().start = Some(started);
@@ -250,10 +347,83 @@ impl Planner<'_> {
             self.machines.entry(spec.id.clone()).or_default().done = Some(done);
             return Ok(());
         }
-        self.await_ready(spec, cause, Some(started))
+        let provisioned = self.steps(spec, seen, Some((started, cause.clone())))?;
+        self.await_ready(spec, cause, [provisioned.map_or(started, |(op, _)| op)])
     }
 
-    fn await_ready(&mut self, spec: &MachineSpec, cause: Cause, started: Option<OpId>) -> Result<(), PlanError> {
+    /// The operations that bring other machines into the states that are waited for.
+    fn reached(&self, dependencies: &[Dependency]) -> Vec<OpId> {
+        let reach = |other: &Dependency| self.machines.get(&other.machine)?.reach(other.condition);
+        dependencies.iter().filter_map(reach).collect()
+    }
+
+    /// Connects to a machine and runs the steps that are due. `seen` is what is there of it, `started` the operation that
+    /// starts it. Gives the last operation, and the first step in words.
+    fn steps(
+        &mut self,
+        spec: &MachineSpec,
+        seen: Option<&ObservedMachine>,
+        started: Option<(OpId, Cause)>,
+    ) -> Result<Option<(OpId, String)>, PlanError> {
+        let Some(topology) = self.desired.workspace.topologies.get(&spec.id.topology).filter(|_| spec.ssh.is_some())
+        else {
+            return Ok(None);
+        };
+        let ip = |machine: &MachineId| self.resolver.ip(machine);
+        let facts = Facts::new(self.desired.workspace.name.as_str(), topology, spec, &ip);
+        let resolve = |step| rig_recipes::resolve(step, &spec.id, &facts, &self.desired.provisioning.contents, &ip);
+        let resolved: Vec<ResolvedStep> = spec.steps.iter().map(resolve).collect::<Result<_, _>>()?;
+        let record = self.desired.provisioning.records.get(&spec.id);
+        // A record belongs to one machine: one that was made anew starts without.
+        let record = record.filter(|record| seen.is_some_and(|seen| seen.native == record.native));
+        let done = record.map_or(&[][..], |record| &record.steps);
+        let due = steps::due(&spec.steps, resolved, done, &self.options.provision);
+        let connect_cause = match (&started, due.first()) {
+            (Some((_, cause)), _) => cause.clone(),
+            (None, Some(first)) => Cause::NeededBy { what: format!("step {}", first.step.id) },
+            (None, None) => return Ok(None),
+        };
+        let first = due.first().map_or_else(String::new, |due| due.step.id.to_string());
+        let connect = Action::Connect { machine: spec.id.clone() };
+        let mut last = self.graph.add(connect, connect_cause, started.map(|(op, _)| op));
+        for Due { step, cause, .. } in due {
+            let mut after = vec![last];
+            if let Some(declared) = spec.steps.iter().find(|declared| declared.id == step.id) {
+                after.extend(self.reached(&declared.after));
+                if let StepKind::File { source: FileSource::Artifact(artifact), .. } = &declared.kind {
+                    after.extend(self.artifact_op(&artifact.name, &format!("machine {}", spec.id)));
+                }
+            }
+            let action = Action::Provision { machine: spec.id.clone(), step: Box::new(step) };
+            last = self.graph.add(action, cause, after);
+        }
+        self.machines.entry(spec.id.clone()).or_default().provisioned = Some(last);
+        Ok(Some((last, first)))
+    }
+
+    /// Runs steps on a machine that runs, and waits until it is ready again.
+    fn steps_alone(&mut self, spec: &MachineSpec) -> Result<(), PlanError> {
+        let Some(seen) = self.observed.machines.iter().find(|seen| seen.id == spec.id) else { return Ok(()) };
+        if seen.state != MachineState::Running {
+            self.graph.note(PlanNote {
+                text: format!("machine {} is {}, nothing is provisioned in it", spec.id, seen.state),
+                hint: Some("`rig up` starts it".to_owned()),
+                origin: None,
+            });
+            return Ok(());
+        }
+        match self.steps(spec, Some(seen), None)? {
+            Some((last, step)) => self.await_ready(spec, Cause::Follows { step }, [last]),
+            None => Ok(()),
+        }
+    }
+
+    fn await_ready(
+        &mut self,
+        spec: &MachineSpec,
+        cause: Cause,
+        after: impl IntoIterator<Item = OpId>,
+    ) -> Result<(), PlanError> {
         if spec.ready.probes.is_empty() {
             return Ok(());
         }
@@ -261,7 +431,7 @@ impl Planner<'_> {
             .ready
             .resolve(&|machine| self.resolver.ip(machine))
             .ok_or_else(|| PlanError::Unresolved { machine: spec.id.clone(), origin: spec.origin.clone() })?;
-        let op = self.graph.add(Action::AwaitReady { machine: spec.id.clone(), ready }, cause, started);
+        let op = self.graph.add(Action::AwaitReady { machine: spec.id.clone(), ready }, cause, after);
         self.machines.entry(spec.id.clone()).or_default().ready = Some(op);
         Ok(())
     }
@@ -270,7 +440,7 @@ impl Planner<'_> {
         let waits = |dependency: &rig_model::Dependency| {
             dependency.machine == *machine && dependency.condition == Condition::Done
         };
-        self.desired.workspace.machines().any(|other| other.after.iter().any(waits))
+        self.desired.workspace.machines().any(|other| other.dependencies().any(waits))
     }
 
     fn network_ops(&mut self, spec: &MachineSpec) -> Vec<OpId> {
@@ -362,7 +532,7 @@ pub fn build_boxes(workspace: &Workspace, boxes: &BoxTable) -> Plan {
 }
 
 /// Which properties differ. Values that were sealed are compared sealed.
-fn changes(old: &[Field], new: &[Field]) -> Vec<FieldChange> {
+pub(crate) fn changes(old: &[Field], new: &[Field]) -> Vec<FieldChange> {
     let old: BTreeMap<&str, &Field> = old.iter().map(|field| (field.path.as_str(), field)).collect();
     let new: BTreeMap<&str, &Field> = new.iter().map(|field| (field.path.as_str(), field)).collect();
     let mut paths: Vec<&str> = old.keys().chain(new.keys()).copied().collect();
@@ -395,7 +565,7 @@ fn dependencies_first(workspace: &Workspace) -> Vec<&MachineSpec> {
         if !seen.insert(&spec.id) {
             return;
         }
-        for dependency in &spec.after {
+        for dependency in spec.dependencies() {
             if let Some(other) = workspace.machine(&dependency.machine) {
                 visit(workspace, other, seen, order);
             }

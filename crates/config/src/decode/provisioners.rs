@@ -1,0 +1,138 @@
+//! Provisioners of a machine: single steps and recipes, in the order in which they run.
+
+use super::{
+    body::Surroundings,
+    machine::Edge,
+    only::is_meant,
+    recipes,
+    steps::{self, Place},
+};
+use crate::{
+    context::{At, Draft, Spotted},
+    eval::Eval,
+    reader::{Block, Reader},
+    scope::Parameters,
+    suggest,
+};
+use rig_model::{Idiom, SshSpec, StepSpec};
+use std::collections::HashMap;
+
+/// Nodes that install software into a running machine.
+const PROVISIONERS: [&str; 6] = ["shell", "file", "template", "packages", "service", "recipe"];
+
+/// One provisioner of a machine's block: a step, or all steps of a recipe.
+pub(crate) struct Provisioner {
+    /// What `before` and `behind` of others call it.
+    name: String,
+    at: At,
+    before: Option<Spotted<String>>,
+    behind: Option<Spotted<String>>,
+    steps: Vec<StepSpec>,
+    /// Machines of the cast that its steps wait for, by number.
+    waits: Vec<Spotted<usize>>,
+}
+
+/// The provisioners of a body that are meant for this machine.
+pub(crate) fn read(eval: &mut Eval<'_, '_>, block: &mut Block<'_>, around: Surroundings<'_>) -> Vec<Provisioner> {
+    let mut found = Vec::new();
+    for mut node in block.among(&PROVISIONERS) {
+        let at = node.name_at();
+        if around.idiom == Idiom::Immutable {
+            let draft = Draft::new(at, "an immutable machine cannot have provisioners")
+                .label("would change the machine after its start")
+                .help("put it into the machine's box, or give the topology idiom=\"mutable\"");
+            eval.cx.report(draft);
+            continue;
+        }
+        let is_meant = is_meant(eval, &mut node, around.member.index);
+        let before = node.prop("before").and_then(|value| spotted_word(eval, value, "before"));
+        let behind = node.prop("behind").and_then(|value| spotted_word(eval, value, "behind"));
+        let mut waits = Vec::new();
+        let made = if node.name() == "recipe" {
+            recipes::apply(eval, node, around, &mut waits)
+        } else {
+            let place = Place { folder: "", recipe: None, requires: &[], parameters: &Parameters::new(), around };
+            steps::read(eval, node, place, &mut waits).map(|step| (step.id.name.clone(), vec![step]))
+        };
+        if let (Some((name, steps)), true) = (made, is_meant) {
+            found.push(Provisioner { name, at, before, behind, steps, waits });
+        }
+    }
+    found
+}
+
+/// Puts provisioners into their order and takes their steps out. `number` is the machine's place in the cast.
+pub(crate) fn in_order(
+    eval: &mut Eval<'_, '_>,
+    all: Vec<Provisioner>,
+    number: usize,
+    edges: &mut Vec<Edge>,
+) -> Vec<StepSpec> {
+    let mut seen: HashMap<String, At> = HashMap::new();
+    for provisioner in &all {
+        if let Some(first) = seen.insert(provisioner.name.clone(), provisioner.at) {
+            let message = format!("this machine has two provisioners called `{}`", provisioner.name);
+            let draft = Draft::new(provisioner.at, message).label("again").help("give one of them `name=\"…\"`");
+            eval.cx.report(draft.also(first, "the other one"));
+        }
+    }
+    let names: Vec<String> = all.iter().map(|provisioner| provisioner.name.clone()).collect();
+    let (placed, mut ordered): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|provisioner| provisioner.before.is_some() || provisioner.behind.is_some());
+    // One that is placed beside another placed one waits until that has its place.
+    let mut open = placed;
+    while !open.is_empty() {
+        let before = open.len();
+        for provisioner in std::mem::take(&mut open) {
+            let wish = provisioner.before.as_ref().map(|wish| (wish, 0));
+            let Some((wish, offset)) = wish.or(provisioner.behind.as_ref().map(|wish| (wish, 1))) else { continue };
+            match ordered.iter().position(|other: &Provisioner| other.name == wish.value) {
+                Some(place) => ordered.insert(place + offset, provisioner),
+                None => open.push(provisioner),
+            }
+        }
+        if open.len() == before {
+            break;
+        }
+    }
+    for provisioner in open {
+        if let Some(wish) = provisioner.before.or(provisioner.behind) {
+            let known = names.iter().map(String::as_str).filter(|name| *name != provisioner.name);
+            let help = suggest::help(&wish.value, known, "name another provisioner of this machine");
+            let message = format!("there is no provisioner `{}` to stand beside", wish.value);
+            eval.cx.report(Draft::new(wish.at, message).label("not in this machine").help(help));
+        }
+    }
+    for (place, provisioner) in ordered.iter().enumerate() {
+        for needed in provisioner.steps.first().iter().flat_map(|step| &step.requires) {
+            if !ordered[..place].iter().any(|other| other.name == needed.as_str()) {
+                let message = format!("recipe `{}` needs the recipe `{needed}` before it", provisioner.name);
+                let help = format!("put `recipe \"{needed}\"` before it in the machine or in `defaults`");
+                eval.cx.report(Draft::new(provisioner.at, message).label("used here").help(help));
+            }
+        }
+    }
+    let waits = ordered.iter().flat_map(|provisioner| &provisioner.waits);
+    edges.extend(waits.map(|wait| Edge { from: number, to: wait.value, at: wait.at }));
+    ordered.into_iter().flat_map(|provisioner| provisioner.steps).collect()
+}
+
+/// `ssh user="…" port=…`: how a mutable machine is reached.
+pub(crate) fn ssh(eval: &mut Eval<'_, '_>, mut node: Reader<'_>, idiom: Idiom) -> Option<SshSpec> {
+    let at = node.name_at();
+    let (user, port) = (node.prop("user"), node.prop("port"));
+    node.finish(eval.cx);
+    if idiom == Idiom::Immutable {
+        let help = "`rig exec` runs commands in it; a topology with idiom=\"mutable\" has machines with an sshd";
+        eval.wrong(at, "an immutable machine is not reached over SSH", help);
+        return None;
+    }
+    let default = SshSpec::default();
+    let user = user.map_or(Some(default.user), |value| eval.word(value, "user"));
+    let port = port.map_or(Some(default.port), |value| eval.integer(value, "port", 1..=65_535));
+    Some(SshSpec { user: user?, port: port? })
+}
+
+fn spotted_word(eval: &mut Eval<'_, '_>, value: crate::reader::Value<'_>, what: &str) -> Option<Spotted<String>> {
+    eval.word(value, what).map(|word| Spotted { value: word, at: value.at })
+}

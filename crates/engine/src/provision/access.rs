@@ -1,0 +1,299 @@
+//! The way into machines over SSH: one key pair for the workspace, host keys that came through the provider, and one warm
+//! connection to each machine for as long as a command runs.
+
+use super::enrol;
+use crate::{EngineError, Session};
+use async_trait::async_trait;
+use rig_model::{MachineId, MachineState, Name, SshSpec};
+use rig_provider_api::{Context, MachineRef, Provider};
+use rig_recipes::Contents;
+use rig_ssh::{Connection, Credentials, DialError, Dialer, HostKey, KeyPair, Patience, SshError, Trust};
+use rig_state::{Access as FileAccess, Layout, MachineRecord, StateError};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::{Mutex, OnceCell};
+
+/// What provisioning needs to know before a plan is made.
+#[derive(Clone, Debug, Default)]
+pub struct Provisioning {
+    /// What the files hold that steps name.
+    pub contents: Contents,
+    /// What was done, by machine.
+    pub records: BTreeMap<MachineId, MachineRecord>,
+}
+
+impl Provisioning {
+    /// Reads what the steps of a workspace's machines name, and what was done. Blocks while it reads.
+    ///
+    /// # Errors
+    /// All files and templates that cannot be used, or a record that cannot be read.
+    pub fn load(session: &Session, layout: &Layout) -> Result<Self, EngineError> {
+        let machines = || session.workspace.machines().filter(|machine| machine.ssh.is_some());
+        let contents = Contents::load(machines(), &session.folder)
+            .map_err(|errors| EngineError::Plan(errors.into_iter().map(Into::into).collect()))?;
+        let mut records = BTreeMap::new();
+        for machine in machines() {
+            if let Some(record) = MachineRecord::load(layout, &machine.id)? {
+                records.insert(machine.id.clone(), record);
+            }
+        }
+        Ok(Self { contents, records })
+    }
+}
+
+/// The way into the machines of a workspace.
+pub struct Access {
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) layout: Layout,
+    workspace: Name,
+    machines: HashMap<MachineId, Door>,
+    keys: OnceCell<KeyPair>,
+}
+
+/// One machine's door.
+struct Door {
+    ssh: SshSpec,
+    /// The connection, held while it is made so that two steps do not both make one.
+    session: Mutex<Option<rig_ssh::Session>>,
+}
+
+impl Access {
+    /// The way into a workspace's mutable machines. Connects to nothing yet.
+    #[must_use]
+    pub fn new(session: &Session, layout: Layout) -> Self {
+        let doors = session.workspace.machines().filter_map(|machine| {
+            let ssh = machine.ssh.clone()?;
+            Some((machine.id.clone(), Door { ssh, session: Mutex::default() }))
+        });
+        Self {
+            provider: session.provider.clone(),
+            workspace: session.workspace.name.clone(),
+            machines: doors.collect(),
+            keys: OnceCell::new(),
+            layout,
+        }
+    }
+
+    /// A connection to a machine: the one that is there, or a new one, for which this waits until the machine lets it in.
+    ///
+    /// # Errors
+    /// When the machine has no SSH server, is gone or ended, refuses the key, shows another host key than the one that
+    /// came through the provider, or does not answer in time.
+    pub async fn session(&self, cx: &Context, machine: &MachineId) -> Result<rig_ssh::Session, EngineError> {
+        let door = self.door(machine)?;
+        let mut open = door.session.lock().await;
+        if let Some(session) = open.as_ref().filter(|session| session.is_alive()) {
+            return Ok(session.clone());
+        }
+        let session = self.connect(cx, machine, &door.ssh).await?;
+        *open = Some(session.clone());
+        Ok(session)
+    }
+
+    /// Forgets the connection to a machine that is about to be restarted.
+    pub(crate) async fn forget(&self, machine: &MachineId) {
+        if let Some(door) = self.machines.get(machine) {
+            door.session.lock().await.take();
+        }
+    }
+
+    /// Forgets everything about a machine that is gone.
+    pub(crate) async fn destroyed(&self, machine: &MachineId) -> Result<(), EngineError> {
+        self.forget(machine).await;
+        let (layout, machine) = (self.layout.clone(), machine.clone());
+        blocking(move || MachineRecord::remove(&layout, &machine)).await
+    }
+
+    /// The user that machines are entered as.
+    ///
+    /// # Errors
+    /// When the machine has no SSH server.
+    pub fn user(&self, machine: &MachineId) -> Result<&str, EngineError> {
+        Ok(&self.door(machine)?.ssh.user)
+    }
+
+    /// Makes sure that a machine knows the workspace's key and rig knows its host keys, without connecting.
+    ///
+    /// # Errors
+    /// When the machine is not there or cannot be entered through its provider.
+    pub async fn record(&self, cx: &Context, machine: &MachineId) -> Result<MachineRecord, EngineError> {
+        let door = self.door(machine)?;
+        let native = self.native(cx, machine).await?;
+        let layout = self.layout.clone();
+        let id = machine.clone();
+        let known = blocking(move || MachineRecord::load(&layout, &id)).await?;
+        match known {
+            Some(record) if record.native == native && !record.host_keys.is_empty() => Ok(record),
+            _ => self.enrol(cx, machine, &door.ssh, native).await,
+        }
+    }
+
+    /// The workspace's key pair; made when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub async fn keys(&self) -> Result<&KeyPair, EngineError> {
+        let make = || async {
+            let (layout, comment) = (self.layout.clone(), format!("rig {}", self.workspace));
+            tokio::task::spawn_blocking(move || key_pair(&layout, &comment)).await.map_err(|error| lost_task(&error))?
+        };
+        self.keys.get_or_try_init(make).await
+    }
+
+    pub(crate) fn reference(&self, machine: &MachineId) -> MachineRef {
+        MachineRef { workspace: self.workspace.clone(), id: machine.clone() }
+    }
+
+    /// Changes a machine's record on disk.
+    pub(super) async fn update(
+        &self,
+        machine: &MachineId,
+        change: impl FnOnce(&mut MachineRecord) + Send + 'static,
+    ) -> Result<(), EngineError> {
+        let (layout, machine) = (self.layout.clone(), machine.clone());
+        blocking(move || {
+            let mut record = MachineRecord::load(&layout, &machine)?.unwrap_or_default();
+            change(&mut record);
+            record.save(&layout, &machine)
+        })
+        .await
+    }
+
+    fn door(&self, machine: &MachineId) -> Result<&Door, EngineError> {
+        self.machines.get(machine).ok_or_else(|| EngineError::NoSsh { machine: machine.clone() })
+    }
+
+    /// The identity of a machine that runs.
+    async fn native(&self, cx: &Context, machine: &MachineId) -> Result<String, EngineError> {
+        match self.provider.inspect(cx, &self.reference(machine)).await? {
+            Some(seen) if seen.state == MachineState::Running => Ok(seen.native),
+            Some(seen) => Err(EngineError::NotRunning { machine: machine.clone(), state: seen.state.to_string() }),
+            None => Err(EngineError::NotRunning { machine: machine.clone(), state: "not there".to_owned() }),
+        }
+    }
+
+    async fn enrol(
+        &self,
+        cx: &Context,
+        machine: &MachineId,
+        ssh: &SshSpec,
+        native: String,
+    ) -> Result<MachineRecord, EngineError> {
+        let public = self.keys().await?.public_line().map_err(|error| EngineError::ssh(machine, error))?;
+        let reference = self.reference(machine);
+        let host_keys = enrol::enrol(self.provider.as_ref(), cx, &reference, &ssh.user, &public).await?;
+        let record = MachineRecord { native: native.clone(), host_keys: host_keys.clone(), steps: Vec::new() };
+        self.update(machine, move |known| {
+            // Steps are those of the machine that they were done on.
+            if known.native != native {
+                known.steps.clear();
+            }
+            known.native = native;
+            known.host_keys = host_keys;
+        })
+        .await?;
+        Ok(record)
+    }
+
+    async fn connect(&self, cx: &Context, machine: &MachineId, ssh: &SshSpec) -> Result<rig_ssh::Session, EngineError> {
+        let record = self.record(cx, machine).await?;
+        match self.attempt(cx, machine, ssh, &record).await {
+            // The key may be newer than the machine: the workspace's folder was removed, or came from elsewhere.
+            Err(EngineError::Ssh { error: SshError::Refused { .. }, .. }) => {
+                let record = self.enrol(cx, machine, ssh, record.native).await?;
+                self.attempt(cx, machine, ssh, &record).await
+            }
+            result => result,
+        }
+    }
+
+    async fn attempt(
+        &self,
+        cx: &Context,
+        machine: &MachineId,
+        ssh: &SshSpec,
+        record: &MachineRecord,
+    ) -> Result<rig_ssh::Session, EngineError> {
+        let failed = |error| EngineError::ssh(machine, error);
+        let host_keys = record.host_keys.iter().map(|line| HostKey::parse(line)).collect::<Result<_, _>>();
+        let trust = Trust::Pinned(host_keys.map_err(failed)?);
+        let dialer =
+            ProviderDialer { provider: self.provider.clone(), machine: self.reference(machine), port: ssh.port };
+        let credentials = Credentials::key(ssh.user.clone(), self.keys().await?.clone());
+        let patience = Patience { deadline: cx.deadline(), cancel: cx.cancel().clone() };
+        let waiting = |why: &str| cx.progress(rig_model::Progress::step(why));
+        rig_ssh::connect(Arc::new(dialer), credentials, trust, &patience, &waiting).await.map_err(failed)
+    }
+}
+
+/// Runs a short piece of work on files away from the runtime.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StateError> + Send + 'static,
+) -> Result<T, EngineError> {
+    Ok(tokio::task::spawn_blocking(work).await.map_err(|error| lost_task(&error))??)
+}
+
+/// A task that panicked: a defect, told as a failure of the machine it worked for.
+pub(super) fn lost_task(error: &tokio::task::JoinError) -> EngineError {
+    EngineError::Host { doing: "working with files".to_owned(), why: error.to_string() }
+}
+
+/// Reads the workspace's key pair, or makes it.
+fn key_pair(layout: &Layout, comment: &str) -> Result<KeyPair, EngineError> {
+    let path = layout.private_key();
+    let doing =
+        |error: &dyn std::fmt::Display| EngineError::Host { doing: format!("reading {path}"), why: error.to_string() };
+    match fs_err::read_to_string(&path) {
+        Ok(text) => return KeyPair::from_openssh(&text).map_err(|error| doing(&error)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(doing(&error)),
+    }
+    let made = KeyPair::generate(comment).map_err(|error| doing(&error))?;
+    let (private, public) =
+        made.to_openssh().and_then(|private| Ok((private, made.public_line()?))).map_err(|error| doing(&error))?;
+    layout.prepare()?;
+    rig_state::create_folder(&layout.keys())?;
+    rig_state::write_atomically(&layout.public_key(), format!("{public}\n").as_bytes(), FileAccess::Default)?;
+    rig_state::write_atomically(&path, private.as_bytes(), FileAccess::OwnerOnly)?;
+    Ok(made)
+}
+
+/// Connects through the provider, which knows where its machines are.
+struct ProviderDialer {
+    provider: Arc<dyn Provider>,
+    machine: MachineRef,
+    port: u16,
+}
+
+/// How long a provider may take to connect to a port.
+const DIAL: Duration = Duration::from_secs(10);
+
+#[async_trait]
+impl Dialer for ProviderDialer {
+    async fn dial(&self) -> Result<Box<dyn Connection>, DialError> {
+        let Some(dial) = self.provider.dial() else {
+            return Err(DialError::Permanent {
+                why: format!("provider {} cannot connect to ports", self.provider.id()),
+            });
+        };
+        let cx = Context::alone(DIAL);
+        match dial.dial(&cx, &self.machine, self.port).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(error) => Err(match self.provider.inspect(&cx, &self.machine).await {
+                Ok(None) => DialError::Permanent { why: "it was removed".to_owned() },
+                Ok(Some(seen)) if seen.state == MachineState::Exited => {
+                    let how = seen.exit.map_or_else(|| "ended".to_owned(), |exit| exit.to_string());
+                    DialError::Permanent { why: format!("it {how}") }
+                }
+                _ => DialError::Temporary { why: error.to_string() },
+            }),
+        }
+    }
+
+    fn place(&self) -> String {
+        format!("port {} of machine {}", self.port, self.machine)
+    }
+}
