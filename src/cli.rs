@@ -135,7 +135,7 @@ pub(crate) struct Init {
 /// A starter file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Template {
-    /// A Spark cluster with its boxes and jobs
+    /// Spark and Cassandra in both idioms, with boxes, recipes and jobs
     Spark,
     /// One machine, with comments on what else there is
     Empty,

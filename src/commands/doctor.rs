@@ -13,8 +13,8 @@ use rig_provider_api::{Context, ObserveScope, Provider};
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
 
-/// What a Spark cluster with its images and downloads takes, with room to work.
-const DISK: Bytes = Bytes(6 << 30);
+/// What Spark and Cassandra in both idioms take with their images and downloads, with room to work.
+const DISK: Bytes = Bytes(12 << 30);
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -14,6 +14,7 @@ use rig_state::{Access, write_atomically};
 const SPARK: &str = include_str!("../../workspace.kdl");
 const EMPTY: &str = include_str!("../templates/empty.kdl");
 static BOXES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/boxes");
+static RECIPES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/recipes");
 static JOBS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/jobs");
 
 /// Writes a workspace file, and the folders that it names.
@@ -30,6 +31,7 @@ pub(crate) fn run(app: &App, arguments: &Init) -> Result<(), Failure> {
     let text = match arguments.template {
         Template::Spark => {
             collect(&BOXES, Utf8Path::new("boxes"), &mut files);
+            collect(&RECIPES, Utf8Path::new("recipes"), &mut files);
             collect(&JOBS, Utf8Path::new("jobs"), &mut files);
             SPARK.replacen("workspace \"spark-cassandra\"", &format!("workspace \"{name}\""), 1)
         }

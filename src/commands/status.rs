@@ -8,7 +8,7 @@ use crate::{
     render::{self, Paint},
 };
 use futures_util::{StreamExt, stream};
-use rig_engine::{Selection, Session};
+use rig_engine::{Questions, Selection, Session};
 use rig_model::{MachineState, ObservedMachine, Protocol, RequestedPort};
 use rig_provider_api::{Context, MachineRef, ObserveScope};
 use serde::Serialize;
@@ -100,7 +100,9 @@ async fn row(
         },
         async {
             match (&seen, spec) {
-                (Some(seen), Some(spec)) if seen.state == MachineState::Running => session.health(cx, spec, ip).await,
+                (Some(seen), Some(spec)) if seen.state == MachineState::Running => {
+                    session.health(cx, spec, ip, Questions::All).await
+                }
                 _ => None,
             }
         }

@@ -1,6 +1,7 @@
 //! `rig validate`
 
 use crate::{app::App, failure::Failure};
+use rig_engine::Provisioning;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -17,6 +18,8 @@ struct Document {
 pub(crate) fn run(app: &App) -> Result<(), Failure> {
     let opened = app.open()?;
     let workspace = &opened.loaded.workspace;
+    // Templates and files that steps name are part of what can be wrong.
+    Provisioning::contents(workspace, &opened.loaded.folder)?;
     let document = Document {
         workspace: workspace.name.to_string(),
         files: opened.loaded.files.iter().map(ToString::to_string).collect(),

@@ -65,11 +65,14 @@ fn machine_lines(machine: &MachineId, operations: &[&Operation]) -> Vec<String> 
         (_, _, true, true) => (Paint::Change.paint("~"), "restart"),
         (_, _, true, false) => (Paint::Create.paint("+"), "start"),
         (_, _, false, true) => (Paint::Remove.paint("-"), "stop"),
+        _ if has(|action| matches!(action, Action::Provision { .. })) => (Paint::Change.paint("~"), "provision"),
         _ => (Paint::Change.paint("~"), "await"),
     };
     let cause = operations.first().map(|operation| &operation.cause);
     let mut lines = Vec::new();
     match cause {
+        // Each step has its own cause, which says more.
+        Some(Cause::NeededBy { .. }) => lines.push(format!("{sign} {verb} machine {machine}")),
         Some(Cause::Changed { changes }) => {
             lines.push(format!("{sign} {verb} machine {machine}"));
             lines.extend(changes.iter().map(|change| format!("      {change}")));
@@ -79,6 +82,16 @@ fn machine_lines(machine: &MachineId, operations: &[&Operation]) -> Vec<String> 
             lines.push(format!("{sign} {verb} machine {machine} {cause}"));
         }
         None => {}
+    }
+    for operation in operations {
+        match &operation.action {
+            Action::Provision { step, .. } => {
+                let cause = Paint::Faint.paint(format!("({})", operation.cause));
+                lines.push(format!("      {} {cause}", step.id));
+            }
+            Action::Leave { command, .. } => lines.push(format!("      first: {}", command.join(" "))),
+            _ => {}
+        }
     }
     lines
 }

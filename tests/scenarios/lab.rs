@@ -80,6 +80,54 @@ impl Lab {
         std::fs::write(&self.file, format!("workspace \"{}\"\n{text}", self.name)).unwrap();
     }
 
+    /// Writes a file beside the workspace file; one that begins as a script can be run.
+    pub(crate) fn put(&self, path: &str, content: &str) {
+        let path = self.folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        if content.starts_with("#!") {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+
+    /// Copies a folder of the project to the same place beside the workspace file.
+    pub(crate) fn bring(&self, folder: &str) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for path in walk(root.join(folder)) {
+            let content = std::fs::read_to_string(&path).unwrap();
+            self.put(path.strip_prefix(root).unwrap().to_str().unwrap(), &content);
+        }
+    }
+
+    /// All files below a folder beside the workspace file, with their contents.
+    pub(crate) fn files(&self, folder: &str) -> Vec<(String, String)> {
+        let content = |path: &Path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+        walk(self.folder.path().join(folder)).iter().map(|path| (path.display().to_string(), content(path))).collect()
+    }
+
+    /// Waits for something that comes about soon.
+    #[track_caller]
+    pub(crate) fn until(&self, mut done: impl FnMut() -> bool) {
+        let began = Instant::now();
+        while !done() {
+            assert!(began.elapsed() < Duration::from_secs(120), "it does not come about");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Everything that the engine says of a machine's container.
+    pub(crate) fn container(&self, machine: &str) -> String {
+        let engine = self.ok(&["engine", "status", "--json"]).json();
+        let endpoint = engine["endpoint"].as_str().unwrap().to_owned();
+        let container = format!("{}.{}", self.name, machine.replace('/', "."));
+        tokio::runtime::Runtime::new().unwrap().block_on(async move {
+            let docker = Docker::connect_with_unix(&endpoint, 60, bollard::API_DEFAULT_VERSION).unwrap();
+            let docker = docker.negotiate_version().await.unwrap();
+            format!("{:?}", docker.inspect_container(&container, None).await.unwrap())
+        })
+    }
+
     /// The program with arguments.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let program = std::env::var_os("RIG_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_rig").into());
@@ -159,6 +207,18 @@ impl Lab {
             docker.kill_container(&container, None).await.unwrap();
         });
     }
+}
+
+/// All files below a folder.
+fn walk(folder: PathBuf) -> Vec<PathBuf> {
+    let (mut open, mut found) = (vec![folder], Vec::new());
+    while let Some(place) = open.pop() {
+        for entry in std::fs::read_dir(&place).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { open.push(path) } else { found.push(path) }
+        }
+    }
+    found
 }
 
 impl Drop for Lab {

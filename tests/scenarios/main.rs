@@ -7,4 +7,5 @@ mod crash;
 mod failures;
 mod lab;
 mod machines;
+mod naughty;
 mod spark;

@@ -1,4 +1,4 @@
-//! The root workspace: a Spark cluster that runs jobs.
+//! The root workspace: Spark and Cassandra in both idioms, with jobs that run in them.
 
 use crate::lab::Lab;
 use serde_json::Value;
@@ -34,9 +34,9 @@ fn alive(lab: &Lab, workers: u64) -> Value {
 }
 
 #[test]
-fn the_root_workspace_runs_spark_jobs() {
+fn the_root_workspace_runs_its_jobs_in_both_idioms() {
     let lab = Lab::root();
-    lab.ok(&["destroy", "-f"]);
+    lab.ok(&["destroy", "-f", "--volumes"]);
 
     // The ritual: remove everything, bring all up in order, run the jobs.
     lab.ok(&["up", "--no-parallel"]);
@@ -46,11 +46,16 @@ fn the_root_workspace_runs_spark_jobs() {
     assert!(answer["workers"].as_array().unwrap().iter().all(|worker| worker["cores"] == 1));
     let checks = lab.ok(&["check", "--json"]).json();
     assert_eq!(checks["failed"], 0, "{checks}");
-    assert!(checks["checks"].as_array().unwrap().len() >= 3);
+    for topology in ["naughty", "immutable"] {
+        let of = |check: &&Value| check["topology"] == topology;
+        assert_eq!(checks["checks"].as_array().unwrap().iter().filter(of).count(), 7, "{topology}");
+    }
 
     // Nothing to do.
+    std::thread::sleep(Duration::from_secs(1));
     let again = lab.ok(&["up"]);
-    assert!(again.elapsed < Duration::from_millis(500), "no-op up took {:?}", again.elapsed);
+    assert!(again.stderr.contains("nothing to do"), "{}", again.stderr);
+    assert!(again.elapsed < Duration::from_secs(5), "no-op up took {:?}", again.elapsed);
 
     let ids = |lab: &Lab| -> Vec<String> {
         ["spark-master", "spark-worker1"].map(|name| lab.fact(&format!("immutable/{name}"), "id")).into()
@@ -71,13 +76,28 @@ fn the_root_workspace_runs_spark_jobs() {
     lab.ok(&["up"]);
     assert_eq!(lab.fact("immutable/spark-worker1", "ip"), ip);
     alive(&lab, 2);
-    lab.ok(&["check", "cluster"]);
+    lab.ok(&["check", "cluster", "ring"]);
 
     // Without a worker the jobs fail, soon and clearly.
     lab.ok(&["scale", "spark-worker=0"]);
-    let pi = lab.run(&["check", "pi", "pi-python", "--json"]).code(3).json();
+    let pi = lab.run(&["check", "--topology", "immutable", "pi", "pi-python", "--json"]).code(3).json();
     assert_eq!(pi["failed"], 2, "{pi}");
 
-    lab.ok(&["destroy", "-f"]);
+    // The rings grow and shrink, and keep what was written.
+    lab.ok(&["scale", "cassandra=2"]);
+    lab.ok(&["check", "ring"]);
+    lab.ok(&["scale", "cassandra=1"]);
+    lab.ok(&["check", "ring"]);
+    for topology in ["naughty", "immutable"] {
+        let count = ["exec", &format!("{topology}/cassandra1"), "--", "cql", "SELECT count(*) FROM rig_spark.numbers"];
+        assert_eq!(lab.ok(&count).stdout.trim(), "100000", "{topology}");
+        // The last node cannot hand anything over: it is refused, and stays.
+        let last = lab.run(&["scale", &format!("{topology}/cassandra=0")]).code(1);
+        assert!(last.stderr.contains("was not removed"), "{}", last.stderr);
+        assert_eq!(lab.fact(&format!("{topology}/cassandra1"), "state"), "running");
+        lab.ok(&["scale", &format!("{topology}/cassandra=1")]);
+    }
+
+    lab.ok(&["destroy", "-f", "--volumes"]);
     assert_eq!(lab.left(), Vec::<String>::new());
 }

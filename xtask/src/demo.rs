@@ -12,7 +12,7 @@ pub(crate) fn run() -> Result {
     cargo::run("rig status", &mut rig(&program, &["status"]))?;
     cargo::run("rig check", &mut rig(&program, &["check"]))?;
     println!("\nFrom nothing to checked clusters in {:.0} s.", began.elapsed().as_secs_f64());
-    println!("They go on running. To use them:   {} status | logs | exec | scale | halt", program.display());
+    println!("They go on running. To use them:   {} status | logs | ssh | exec | scale | halt", program.display());
     println!("To remove them:                    {} destroy -f --volumes", program.display());
     println!("To stop the engine, if rig's own:  {} engine stop", program.display());
     Ok(())

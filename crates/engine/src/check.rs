@@ -1,8 +1,8 @@
 //! Running the file's checks.
 
-use crate::{Session, probe, run_command};
+use crate::{Questions, Session, probe, run_command};
 use rig_model::{CheckSpec, CheckTarget, Expectation, MachineId, Name, Probe};
-use rig_provider_api::{Context, ExecRequest, MachineRef};
+use rig_provider_api::{Context, ExecRequest, MachineRef, StopMode};
 use std::{
     net::Ipv4Addr,
     time::{Duration, Instant},
@@ -10,6 +10,9 @@ use std::{
 
 /// How much of a command's output is kept for the report, in bytes; the end of it.
 const KEPT: usize = 64 << 10;
+
+/// The pause between two looks at a machine that was restarted.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// What became of a check.
 #[derive(Clone, Debug)]
@@ -50,6 +53,14 @@ pub async fn run_check(
     };
     let outcome = match &check.target {
         CheckTarget::Probe(probe) => ask(session, &cx, probe, ip, check.timeout).await,
+        CheckTarget::Restart { machines, then } => {
+            let restarted = restart(session, &cx, machines, ip).await;
+            match restarted {
+                // Boxed: a check that runs checks.
+                Ok(()) => Box::pin(others(session, &cx, check, then, ip)).await,
+                failed => failed,
+            }
+        }
         CheckTarget::Run { on, command, expect } => {
             let words: Option<Vec<rig_model::Text>> =
                 command.iter().map(|text| text.resolve(&|machine| ip(machine)).map(rig_model::Text::literal)).collect();
@@ -81,7 +92,56 @@ pub fn machine(check: &CheckSpec) -> &MachineId {
     match &check.target {
         CheckTarget::Run { on, .. } => on,
         CheckTarget::Probe(probe) => &probe.on,
+        // Never empty: the decoder refuses that.
+        CheckTarget::Restart { machines, .. } => &machines[0],
     }
+}
+
+/// Stops and starts machines, and waits until their probes pass again.
+async fn restart(
+    session: &Session,
+    cx: &Context,
+    machines: &[MachineId],
+    ip: &(dyn Fn(&MachineId) -> Option<Ipv4Addr> + Sync),
+) -> Result<(), String> {
+    let each = machines.iter().map(|id| async move {
+        let spec = session.workspace.machine(id).ok_or_else(|| format!("there is no machine {id}"))?;
+        let machine = MachineRef { workspace: session.workspace.name.clone(), id: id.clone() };
+        let failed = |error: rig_provider_api::ProviderError| error.to_string();
+        session.provider.stop(cx, &machine, StopMode::Graceful(spec.stop_timeout)).await.map_err(failed)?;
+        session.provider.start(cx, &machine).await.map_err(failed)?;
+        let deadline = Instant::now() + spec.ready.timeout;
+        // A machine without probes is ready when it runs.
+        while session.health(cx, spec, ip, Questions::All).await == Some(false) {
+            if Instant::now() >= deadline || cx.cancel().is_cancelled() {
+                return Err(format!(
+                    "machine {id} is not ready {:.0} s after its restart",
+                    spec.ready.timeout.as_secs_f64()
+                ));
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+        Ok(())
+    });
+    futures_util::future::join_all(each).await.into_iter().collect()
+}
+
+/// Runs the checks that must hold after a restart.
+async fn others(
+    session: &Session,
+    cx: &Context,
+    check: &CheckSpec,
+    names: &[Name],
+    ip: &(dyn Fn(&MachineId) -> Option<Ipv4Addr> + Sync),
+) -> Result<(), String> {
+    for name in names {
+        let same = |other: &&CheckSpec| other.topology == check.topology && other.name == *name;
+        let Some(other) = session.workspace.checks.iter().find(same) else { continue };
+        if let Some(why) = run_check(session, cx, other, ip).await.failure {
+            return Err(format!("after the restart, check {name} does not hold: {why}"));
+        }
+    }
+    Ok(())
 }
 
 /// Asks until the probe passes or the time is over: what a check asks for may just be coming about.

@@ -27,5 +27,5 @@ pub use probe::describe as describe_probe;
 pub use provision::{Access, Provisioning};
 pub use reconcile::{DestroyOptions, ProvisionOptions, UpOptions};
 pub use select::{Selection, one_machine};
-pub use session::{Seen, Session};
+pub use session::{Questions, Seen, Session};
 pub use sink::{EventSink, Interrupt};

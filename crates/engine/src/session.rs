@@ -7,7 +7,8 @@ use crate::{
 use camino::Utf8PathBuf;
 use futures_util::{StreamExt, stream};
 use rig_model::{
-    BoxName, EngineFacts, MachineId, MachineSpec, MachineState, Observed, ObservedMachine, Plan, Workspace,
+    BoxName, EngineFacts, MachineId, MachineSpec, MachineState, Observed, ObservedMachine, Plan, Probe, ProbeKind,
+    Workspace,
 };
 use rig_provider_api::{Context, MachineRef, ObserveScope, Provider};
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
@@ -16,6 +17,15 @@ use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 const HEALTH: Duration = Duration::from_secs(3);
 /// How many machines are looked at closely at the same time.
 const LOOKS: usize = 16;
+
+/// Which probes are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Questions {
+    /// All of them.
+    All,
+    /// Those that cost nothing: not the ones that run a program in the machine, which may take a second and a processor.
+    Cheap,
+}
 
 /// What was seen before a plan is made.
 #[derive(Clone, Copy)]
@@ -177,7 +187,8 @@ impl Session {
                     match self.workspace.machine(&seen.id) {
                         Some(spec) if seen.state == MachineState::Running => {
                             let mut closer = self.closer_if_changed(cx, seen, spec).await?;
-                            closer.ready = self.health(cx, spec, ip).await;
+                            let wanted = if Self::settled(&closer, spec) { Questions::Cheap } else { Questions::All };
+                            closer.ready = self.health(cx, spec, ip, wanted).await;
                             Ok(closer)
                         }
                         Some(spec) => self.closer_if_changed(cx, seen, spec).await,
@@ -213,7 +224,9 @@ impl Session {
                 .iter()
                 .filter_map(|field| Some((field, field.path.strip_prefix("env.")?)))
                 .any(|(field, name)| literal(name).is_none_or(|new| new != *field));
-        if !changed && seen.state != MachineState::Exited {
+        // A program that is a probe is run for machines that started lately, and only a closer look knows when that was.
+        let probes = spec.ready.probes.iter().any(|probe| matches!(probe.kind, ProbeKind::Exec { .. }));
+        if !changed && !probes && seen.state != MachineState::Exited {
             return Ok(seen);
         }
         let machine = MachineRef { workspace: self.workspace.name.clone(), id: seen.id.clone() };
@@ -228,19 +241,28 @@ impl Session {
         self.prober.ask(cx, &self.workspace.name, probe).await
     }
 
+    /// Whether a machine has run for longer than it has to become ready: it was ready once, or the run that started it said
+    /// that it was not.
+    fn settled(seen: &ObservedMachine, spec: &MachineSpec) -> bool {
+        let lifetime = seen.started.map(|started| jiff::Timestamp::now().duration_since(started));
+        lifetime.is_some_and(|lifetime| lifetime.unsigned_abs() > spec.ready.timeout)
+    }
+
     /// Whether a machine's probes pass now; nothing for a machine without probes.
     pub async fn health(
         &self,
         cx: &Context,
         spec: &MachineSpec,
         ip: &(dyn Fn(&MachineId) -> Option<Ipv4Addr> + Sync),
+        wanted: Questions,
     ) -> Option<bool> {
         if spec.ready.probes.is_empty() {
             return None;
         }
         let cx = cx.within(HEALTH);
         let Some(ready) = spec.ready.resolve(&|machine| ip(machine)) else { return Some(false) };
-        for probe in &ready.probes {
+        let is_cheap = |probe: &&Probe| wanted == Questions::All || !matches!(probe.kind, ProbeKind::Exec { .. });
+        for probe in ready.probes.iter().filter(is_cheap) {
             if self.ask(&cx, probe).await.is_err() {
                 return Some(false);
             }

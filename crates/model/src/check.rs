@@ -34,6 +34,13 @@ pub enum CheckTarget {
     },
     /// Asks a service.
     Probe(Probe),
+    /// Stops and starts machines, waits until they are ready again, and runs other checks.
+    Restart {
+        /// The machines; never empty.
+        machines: Vec<MachineId>,
+        /// Checks of the same topology that must hold afterwards.
+        then: Vec<Name>,
+    },
 }
 
 /// What a command's result must be.

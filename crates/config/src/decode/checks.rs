@@ -33,7 +33,23 @@ pub(crate) fn read(eval: &mut Eval<'_, '_>, sites: &Declared<Site>, nodes: Vec<R
     for node in nodes {
         read_one(eval, &node, &all, &mut checks);
     }
+    unknown(eval, &checks);
     checks
+}
+
+/// Checks that others want to hold and that their topology does not have.
+fn unknown(eval: &mut Eval<'_, '_>, checks: &[CheckSpec]) {
+    for check in checks {
+        let CheckTarget::Restart { then, .. } = &check.target else { continue };
+        let known: Vec<&str> =
+            checks.iter().filter(|other| other.topology == check.topology).map(|other| other.name.as_str()).collect();
+        for name in then.iter().filter(|name| !known.contains(&name.as_str()) || **name == check.name) {
+            let message =
+                format!("check `{}` of topology `{}`: there is no check `{name}`", check.name, check.topology);
+            let help = suggest::help(name.as_str(), known.iter().copied(), "name another check of the topology");
+            eval.cx.report(Draft::nowhere(format!("{}: {message}", check.origin)).help(help));
+        }
+    }
 }
 
 /// One check, in every one of the topologies that has its machine.
@@ -53,7 +69,7 @@ pub(crate) fn read_one(
         let scope =
             Scope { topology: Some(place.topology), me: Some(Me::Known(member)), cast: Some(place.cast), ..eval.scope };
         let mut inner = Eval { cx: &mut *eval.cx, scope };
-        let Some(mut check) = check(&mut inner, node.again(), member) else { continue };
+        let Some(mut check) = check(&mut inner, node.again(), member, place.cast) else { continue };
         let Some((value, name)) = &name else { continue };
         if found.iter().any(|other| other.topology == *place.topology && other.name == *name) {
             let message = format!("topology `{}` has two checks called `{name}`", place.topology);
@@ -111,12 +127,14 @@ fn places<'a>(
 }
 
 /// A check as one topology sees it; its name is the caller's.
-fn check(eval: &mut Eval<'_, '_>, mut reader: Reader<'_>, on: &Member) -> Option<CheckSpec> {
+fn check(eval: &mut Eval<'_, '_>, mut reader: Reader<'_>, on: &Member, cast: &Cast) -> Option<CheckSpec> {
     let (at, name_at) = (reader.at(), reader.name_at());
     reader.maybe_arg();
     reader.prop("on");
     let question = Question::take(eval, &mut reader, false);
     let run = reader.block.one(eval.cx, "run");
+    let restart = reader.block.one(eval.cx, "restart");
+    let then = reader.block.one(eval.cx, "then");
     let expects = reader.block.all("expect");
     let timeout = reader.block.one(eval.cx, "timeout");
     reader.finish(eval.cx);
@@ -124,18 +142,32 @@ fn check(eval: &mut Eval<'_, '_>, mut reader: Reader<'_>, on: &Member) -> Option
         Some(node) => eval.only_value(Some(node), "a duration", |eval, value| eval.duration(value, "timeout")),
         None => Some(TIMEOUT),
     };
-    if question.count() + usize::from(run.is_some()) != 1 {
+    if question.count() + usize::from(run.is_some()) + usize::from(restart.is_some()) != 1 {
         let message = match (question.count(), &run) {
-            (0, None) => "this check checks nothing",
+            (0, None) if restart.is_none() => "this check checks nothing",
             _ => "a check does one thing",
         };
-        let draft = Draft::new(name_at, message).label("expected one of `run`, `http=` or `tcp=`");
+        let draft = Draft::new(name_at, message).label("expected one of `run`, `restart`, `http=` or `tcp=`");
         eval.cx.report(
             draft.help(
                 "run a command in the machine: `{ run \"…\"; expect stdout=\"…\" }`, or ask it: `http=\":8080/\"`",
             ),
         );
         return None;
+    }
+    if let (Some(then), None) = (&then, &restart) {
+        eval.wrong(then.name_at(), "`then` belongs to `restart`", "checks run in the file's order without it");
+    }
+    if let Some(node) = restart {
+        let machines = restarted(eval, node, cast)?;
+        let then = then.map(|node| names(eval, node)).unwrap_or_default();
+        return Some(CheckSpec {
+            name: on.group.clone(),
+            topology: on.id.topology.clone(),
+            target: CheckTarget::Restart { machines, then },
+            timeout: timeout?,
+            origin: eval.cx.origin(at),
+        });
     }
     let target = match run {
         Some(mut run) => {
@@ -167,6 +199,24 @@ fn check(eval: &mut Eval<'_, '_>, mut reader: Reader<'_>, on: &Member) -> Option
         timeout: timeout?,
         origin: eval.cx.origin(at),
     })
+}
+
+/// The machines of a `restart` node; of a group or role the first.
+fn restarted(eval: &mut Eval<'_, '_>, mut node: Reader<'_>, cast: &Cast) -> Option<Vec<rig_model::MachineId>> {
+    let values = node.some_args(eval.cx, "a machine's name");
+    node.finish(eval.cx);
+    let mut machines = Vec::new();
+    for value in values {
+        let text = eval.word(value, "restart")?;
+        machines.push(probe::machine(eval, value, &text, cast)?.id.clone());
+    }
+    (!machines.is_empty()).then_some(machines)
+}
+
+fn names(eval: &mut Eval<'_, '_>, mut node: Reader<'_>) -> Vec<Name> {
+    let values = node.some_args(eval.cx, "a check's name");
+    node.finish(eval.cx);
+    values.into_iter().filter_map(|value| eval.name(value, "then")).collect()
 }
 
 fn expectations(eval: &mut Eval<'_, '_>, mut node: Reader<'_>, found: &mut Vec<Expectation>) {

@@ -1,18 +1,27 @@
 //! Every KDL block in the documentation is read.
 //!
 //! A block that begins with ```` ```kdl ```` is a whole file. With `fragment=top`, `fragment=topology` or
-//! `fragment=machine` behind it, it is a piece that stands in such a place.
+//! `fragment=machine` behind it, it is a piece that stands in such a place; `fragment=mutable` is a machine's that is provisioned,
+//! `fragment=recipe` a recipe's file.
 
 use super::support::render;
 use camino::{Utf8Path, Utf8PathBuf};
 use rig_config::{Overrides, SourceKind, Sources, parse};
 
-/// Every file and folder that documentation may name exists.
-struct Everything;
+/// Every file and folder that documentation may name exists. The recipe `tool` is the block that is tried.
+struct Everything {
+    tool: String,
+}
 
 impl Sources for Everything {
-    fn read(&self, _path: &Utf8Path, _limit: u64) -> std::io::Result<Vec<u8>> {
-        Ok(Vec::new())
+    fn read(&self, path: &Utf8Path, _limit: u64) -> std::io::Result<Vec<u8>> {
+        if path.file_name() != Some("recipe.kdl") {
+            return Ok(Vec::new());
+        }
+        let name = path.parent().and_then(Utf8Path::file_name).unwrap_or_default();
+        let any =
+            format!("recipe \"{name}\" {{ parameter \"version\" default=17; parameter \"heap\" default=\"1g\" }}");
+        Ok(if name == "tool" { self.tool.clone() } else { any }.into_bytes())
     }
 
     fn kind(&self, path: &Utf8Path) -> Option<SourceKind> {
@@ -40,6 +49,12 @@ fn wrap(kind: &str, text: &str) -> Option<String> {
         "fragment=topology" => format!("{COMMON}\ntopology \"example\" idiom=\"immutable\" {{\n{text}\n}}"),
         "fragment=machine" => format!(
             "{COMMON}\ntopology \"example\" idiom=\"immutable\" {{\nnetwork \"net\" subnet=\"10.8.0.0/24\"\ndefaults {{ box \"spark\"; limits cpus=1 memory=\"1GiB\" }}\nmachine \"spark-master\"\nmachine \"spark-worker\" count=2\nmachine \"node\" count=1 role=\"node\" {{\n{text}\n}}\n}}"
+        ),
+        "fragment=mutable" => format!(
+            "{COMMON}\ntopology \"example\" idiom=\"mutable\" {{\ndefaults {{ box \"debian\" }}\nmachine \"database\"\nmachine \"node\" count=1 {{\n{text}\n}}\n}}"
+        ),
+        "fragment=recipe" => format!(
+            "{COMMON}\ntopology \"example\" idiom=\"mutable\" {{\ndefaults {{ box \"debian\"; recipe \"jdk\" }}\nmachine \"server\"\nmachine \"node\" {{ recipe \"tool\" peer=\"server\" }}\n}}"
         ),
         _ => return None,
     })
@@ -93,7 +108,8 @@ fn every_block_in_the_documentation_is_right() {
                 continue;
             };
             count += 1;
-            if let Err(mistakes) = parse(&place, &whole, &Overrides::default(), &Everything) {
+            let sources = Everything { tool: text };
+            if let Err(mistakes) = parse(&place, &whole, &Overrides::default(), &sources) {
                 wrong.push_str(&render(&mistakes));
             }
         }
@@ -148,6 +164,18 @@ fn every_node_is_in_the_reference() {
         "after",
         "ready",
         "ready-timeout",
+        "serial",
+        "leave",
+        "ssh",
+        "shell",
+        "args",
+        "file",
+        "template",
+        "set",
+        "packages",
+        "service",
+        "recipe",
+        "then",
         "value",
         "exec",
         "check",

@@ -190,3 +190,26 @@ fn machines_that_wait_for_each_other_through_steps_are_a_circle() {
     let found = wrong(body);
     assert!(found[0].contains("wait for each other in a circle"), "{found:?}");
 }
+
+#[test]
+fn the_repositorys_recipes_are_read() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let artifact = |name: &str| {
+        format!("artifact \"{name}\" {{ source \"https://example.org/{name}\"; sha256 \"{}\" }}\n", "0".repeat(64))
+    };
+    let body = text(
+        r#"
+        machine "node" count=2 {
+            recipe "jdk"
+            recipe "spark" role="worker" master="node1"
+            recipe "cassandra" seeds="node1"
+            recipe "zookeeper" id="{n}" ensemble="{node.hosts}"
+        }"#,
+    );
+    let artifacts: String = ["spark", "connector", "cassandra"].map(artifact).concat();
+    let body = body.replacen("variable", &format!("{artifacts}variable"), 1);
+    match parse("workspace.kdl", &body, &Overrides::default(), &rig_config::Disk::new(root)) {
+        Ok(loaded) => assert!(loaded.workspace.machines().all(|machine| machine.steps.len() > 30)),
+        Err(mistakes) => panic!("{}", super::support::render(&mistakes)),
+    }
+}

@@ -4,7 +4,8 @@
 use super::enrol;
 use crate::{EngineError, Session};
 use async_trait::async_trait;
-use rig_model::{MachineId, MachineState, Name, SshSpec};
+use camino::Utf8Path;
+use rig_model::{MachineId, MachineState, Name, SshSpec, Workspace};
 use rig_provider_api::{Context, MachineRef, Provider};
 use rig_recipes::Contents;
 use rig_ssh::{Connection, Credentials, DialError, Dialer, HostKey, KeyPair, Patience, SshError, Trust};
@@ -31,16 +32,24 @@ impl Provisioning {
     /// # Errors
     /// All files and templates that cannot be used, or a record that cannot be read.
     pub fn load(session: &Session, layout: &Layout) -> Result<Self, EngineError> {
-        let machines = || session.workspace.machines().filter(|machine| machine.ssh.is_some());
-        let contents = Contents::load(machines(), &session.folder)
-            .map_err(|errors| EngineError::Plan(errors.into_iter().map(Into::into).collect()))?;
+        let contents = Self::contents(&session.workspace, &session.folder)?;
         let mut records = BTreeMap::new();
-        for machine in machines() {
+        for machine in session.workspace.machines().filter(|machine| machine.ssh.is_some()) {
             if let Some(record) = MachineRecord::load(layout, &machine.id)? {
                 records.insert(machine.id.clone(), record);
             }
         }
         Ok(Self { contents, records })
+    }
+
+    /// Reads what the steps of a workspace's machines name. Blocks while it reads.
+    ///
+    /// # Errors
+    /// All files and templates that cannot be used.
+    pub fn contents(workspace: &Workspace, folder: &Utf8Path) -> Result<Contents, EngineError> {
+        let machines = workspace.machines().filter(|machine| machine.ssh.is_some());
+        Contents::load(machines, folder)
+            .map_err(|errors| EngineError::Plan(errors.into_iter().map(Into::into).collect()))
     }
 }
 
@@ -48,6 +57,8 @@ impl Provisioning {
 pub struct Access {
     pub(super) provider: Arc<dyn Provider>,
     pub(super) layout: Layout,
+    /// The host's proxies: sessions over SSH do not see the environment that the machine was made with.
+    pub(super) proxies: Vec<(String, String)>,
     workspace: Name,
     machines: HashMap<MachineId, Door>,
     keys: OnceCell<KeyPair>,
@@ -70,6 +81,7 @@ impl Access {
         });
         Self {
             provider: session.provider.clone(),
+            proxies: session.proxies.clone(),
             workspace: session.workspace.name.clone(),
             machines: doors.collect(),
             keys: OnceCell::new(),

@@ -27,7 +27,7 @@ const WATCH: &str = r#"
 exec 3<&0 </dev/null
 setsid /bin/sh "$1/run" 3<&- &
 pid=$!
-{ cat <&3; kill -TERM -- "-$pid"; sleep 3; kill -KILL -- "-$pid"; } >/dev/null 2>&1 &
+{ cat <&3; kill -TERM "-$pid"; sleep 3; kill -KILL "-$pid"; } >/dev/null 2>&1 &
 watch=$!
 exec 3<&-
 wait "$pid"
@@ -77,7 +77,9 @@ impl Access {
         let Work::Shell { script, args, env, interpreter, privileged, .. } = &step.work else { return Ok(()) };
         let session = self.session(cx, machine).await?;
         let folder = format!("/tmp/rig-step-{}-{}", step.digest().short(), std::process::id());
-        let run = program(&folder, interpreter, args, env);
+        let mut all: BTreeMap<String, String> = self.proxies.iter().cloned().collect();
+        all.extend(env.clone());
+        let run = program(&folder, interpreter, args, &all);
         let sudo = if *privileged { "sudo -n " } else { "" };
         let words = |script: &str, more: &str| format!("/bin/sh -c {} rig {} {more}", quote(script), quote(&folder));
         let prepare = format!("rm -rf {}; {}", quote(&folder), words(UNPACK, &run.len().to_string()));
