@@ -40,6 +40,8 @@ pub(crate) struct Cast {
     pub(crate) members: Vec<Member>,
     pub(crate) names: HashMap<Name, usize>,
     pub(crate) groups: IndexMap<Name, Group>,
+    /// Roles of groups without machines: they are known, and nobody has them.
+    pub(crate) vacant: Vec<String>,
 }
 
 /// The machines of one `machine` node.
@@ -92,7 +94,9 @@ impl Cast {
         let has_role = |member: &&Member| member.role.as_deref() == Some(name);
         let group = self.groups.get(name).map(|group| group.members.clone());
         group.or_else(|| self.names.get(name).map(|index| *index..*index + 1)).or_else(|| {
-            let start = self.members.iter().position(|member| has_role(&member))?;
+            let Some(start) = self.members.iter().position(|member| has_role(&member)) else {
+                return self.vacant.iter().any(|role| role == name).then_some(0..0);
+            };
             Some(start..start + self.members[start..].iter().take_while(has_role).count())
         })
     }

@@ -4,6 +4,7 @@ use super::{
     contender::Step,
     own,
     results::{Results, Series, ratio},
+    ssh,
 };
 
 /// A goal of the project.
@@ -83,6 +84,12 @@ pub(super) fn all(results: &Results, counts: &[usize]) -> Vec<Goal> {
         "",
         Bound::AtMost(1.1),
     ));
+    let over_ssh = |row, who| results.ssh.get(&(row, who)).and_then(Series::median);
+    for row in [ssh::COMMAND, ssh::UPLOAD] {
+        let measured = ratio(over_ssh(row, "rig"), over_ssh(row, ssh::OPENSSH));
+        goals.push(one(&format!("SSH, {row}: rig ÷ OpenSSH"), measured, "", Bound::AtMost(1.0)));
+    }
+    goals.push(one(ssh::PROVISION, over_ssh(ssh::PROVISION, "rig"), " s", Bound::Below(1.0)));
     for (title, bound) in [(own::HELP, 20.0), (own::VALIDATE, 30.0), (own::PLAN, 50.0)] {
         let millis = results.own.get(title).and_then(Series::median).map(|seconds| seconds * 1000.0);
         goals.push(one(title, millis, " ms", Bound::Below(bound)));

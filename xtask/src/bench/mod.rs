@@ -39,6 +39,8 @@ mod script;
 #[cfg(feature = "bench")]
 mod spark;
 #[cfg(feature = "bench")]
+mod ssh;
+#[cfg(feature = "bench")]
 mod vagrant;
 
 #[cfg(not(feature = "bench"))]

@@ -4,6 +4,7 @@ use super::{
     contender::Step,
     goals,
     results::{Results, Series, ratio},
+    ssh,
 };
 use crate::cargo::{Result, root};
 use std::{fmt::Write as _, fs};
@@ -18,7 +19,8 @@ turn, in an order that moves on; compare numbers only within a section. A trivia
 asked to. All use the same image. *api* is the Engine API with eight calls at a time, rig's flags, and no look at anything in between: it
 prints no plan and checks nothing, so that it is a lower bound. Its second `up` and its `status` are one list of the containers.
 rig and *api* kill what they destroy, compose and Vagrant stop it first. Spark is the workspace of this repository, boxes already
-built; *script* is a shell script of docker commands with the same images and flags, polling the same page.
+built; *script* is a shell script of docker commands with the same images and flags, polling the same page. For SSH, both use the same machine, key and
+pinned host key; rig's times include reading the file and asking the engine for the machine.
 ";
 
 /// What the numbers belong to.
@@ -63,6 +65,16 @@ pub(super) fn section(subject: &Subject, results: &Results) -> String {
             cell("script"),
             times(median("rig"), median("script"))
         );
+    }
+    if !results.ssh.is_empty() {
+        let _ = writeln!(text, "| SSH | rig | OpenSSH | rig ÷ OpenSSH |\n|---|---|---|---|");
+        for row in [ssh::COMMAND, ssh::UPLOAD, ssh::PROVISION] {
+            let cell = |who| results.ssh.get(&(row, who)).map_or_else(|| "–".to_owned(), Series::cell);
+            let median = |who| results.ssh.get(&(row, who)).and_then(Series::median);
+            let ratio = times(median("rig"), median(ssh::OPENSSH));
+            let _ = writeln!(text, "| {row} | {} | {} | {ratio} |", cell("rig"), cell(ssh::OPENSSH));
+        }
+        text.push('\n');
     }
     let _ = writeln!(text, "| rig by itself | seconds |\n|---|---|");
     for (title, series) in &results.own {
@@ -123,8 +135,12 @@ fn failures(results: &Results) -> Vec<String> {
         .iter()
         .filter_map(|(name, series)| Some(format!("* Spark by {name}: {}", series.failure.as_ref()?)));
     let own = results.own.iter().filter_map(|(title, series)| Some(format!("* {title}: {}", series.failure.as_ref()?)));
+    let over_ssh = results
+        .ssh
+        .iter()
+        .filter_map(|((row, who), series)| Some(format!("* {row} by {who}: {}", series.failure.as_ref()?)));
     let left_out = results.left_out.iter().map(|text| format!("* {text}"));
-    let all = machines.chain(spark).chain(own).chain(left_out);
+    let all = machines.chain(spark).chain(over_ssh).chain(own).chain(left_out);
     all.map(|text| text.replace(&root().display().to_string(), ".").replace('\n', " ")).collect()
 }
 

@@ -65,6 +65,8 @@ pub(super) struct Results {
     pub(super) machines: BTreeMap<(Step, usize, &'static str), Series>,
     /// From nothing to a cluster whose workers have registered, by contender.
     pub(super) spark: BTreeMap<&'static str, Series>,
+    /// SSH: by row and program.
+    pub(super) ssh: BTreeMap<(&'static str, &'static str), Series>,
     /// What rig takes by itself, by title.
     pub(super) own: BTreeMap<&'static str, Series>,
     /// rig's largest resident memory while it brings 100 machines up, in MB.

@@ -12,7 +12,7 @@ use super::{
     report::{self, Subject},
     results::Results,
     rig::Rig,
-    rounds, spark,
+    rounds, spark, ssh,
     vagrant::Vagrant,
 };
 use crate::{cargo::Result, lab::packages};
@@ -72,11 +72,12 @@ fn on(engine: &Engine, options: &Options, folder: PathBuf) -> Result {
 
     rounds::all(options, &mut contenders, &onlooker, &mut results)?;
     if options.quick {
-        results.left_out.push("Spark: --quick".to_owned());
+        results.left_out.push("Spark, SSH: --quick".to_owned());
     } else if engine.reachable {
         spark::all(options, &setting, &rig, &onlooker, &mut results)?;
+        ssh::all(options, &setting.folder, &rig, &onlooker, &mut results)?;
     } else {
-        results.left_out.push(format!("Spark: {UNREACHABLE}"));
+        results.left_out.push(format!("Spark, SSH: {UNREACHABLE}"));
     }
     own::all(options, &setting, &mut rig, &onlooker, &mut results)?;
     onlooker.remove_all(true)?;

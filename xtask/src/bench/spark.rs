@@ -23,7 +23,9 @@ use std::{
 use tokio::runtime::Builder;
 
 /// What the cluster consists of; the README's own workspace, under another name.
-const PARTS: [&str; 3] = ["workspace.kdl", "boxes", "jobs"];
+const PARTS: [&str; 4] = ["workspace.kdl", "boxes", "recipes", "jobs"];
+/// The machines that are brought up.
+const MACHINES: [&str; 2] = ["immutable/spark-master", "immutable/spark-worker"];
 const WORKSPACE: &str = "rigbench-spark";
 
 /// Does every round. What fails is a result.
@@ -47,7 +49,7 @@ pub(super) fn all(
         turns.rotate_left(round % 2);
         for turn in turns {
             let mut command = match turn {
-                "rig" => rig.command(&folder, &["up"]),
+                "rig" => up(rig, &folder),
                 _ => shell(setting, &folder),
             };
             let series = results.spark.entry(turn).or_default();
@@ -80,12 +82,18 @@ fn prepare(setting: &Setting, rig: &Rig) -> Result<PathBuf> {
     }
     rename(&folder.join("workspace.kdl"))?;
     println!("Spark: building the boxes, unless they are there");
-    program::run("rig box build", &mut rig.command(&folder, &["box", "build"]), &folder)?;
-    program::run("rig up", &mut rig.command(&folder, &["up"]), &folder)?;
+    program::run("rig box build", &mut rig.command(&folder, &["box", "build", "spark"]), &folder)?;
+    program::run("rig up", &mut up(rig, &folder), &folder)?;
     let script = script::up(&inspect(setting)?);
     fs::write(folder.join("up.sh"), script).map_err(|error| format!("writing the script: {error}"))?;
     program::run("rig destroy", &mut rig.command(&folder, &["destroy", "-f"]), &folder)?;
     Ok(folder)
+}
+
+fn up(rig: &Rig, folder: &Path) -> Command {
+    let mut command = rig.command(folder, &["up"]);
+    command.args(MACHINES);
+    command
 }
 
 fn shell(setting: &Setting, folder: &Path) -> Command {

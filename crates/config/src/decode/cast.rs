@@ -76,6 +76,7 @@ pub(crate) fn build<'k>(
         }
         eval.cx.repeating = false;
         let phantom = (count == 0).then(|| candidate.member(eval, &reader, defaults, 1, world)).flatten();
+        cast.vacant.extend(phantom.as_ref().and_then(|(member, _)| member.role.clone()));
         let members = start..cast.members.len();
         cast.groups.insert(group, Group { counted, members: members.clone() });
         seats.push(Seat { reader, members, phantom: phantom.map(|(member, _)| member), at: value.at });

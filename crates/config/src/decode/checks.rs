@@ -30,23 +30,30 @@ pub(crate) fn read(eval: &mut Eval<'_, '_>, sites: &Declared<Site>, nodes: Vec<R
     let mut checks: Vec<CheckSpec> = sites.iter().flat_map(|(_, site)| site.checks.iter().cloned()).collect();
     let all: Vec<Reference<'_>> =
         sites.iter().map(|(topology, site)| Reference { topology, cast: &site.cast }).collect();
+    let mut names: Vec<String> = sites.iter().flat_map(|(_, site)| site.check_names.iter().cloned()).collect();
     for node in nodes {
+        names.extend(name_of(&node));
         read_one(eval, &node, &all, &mut checks);
     }
-    unknown(eval, &checks);
+    unknown(eval, &checks, &names);
     checks
 }
 
-/// Checks that others want to hold and that their topology does not have.
-fn unknown(eval: &mut Eval<'_, '_>, checks: &[CheckSpec]) {
+/// A check's name as it is written.
+pub(crate) fn name_of(node: &Reader<'_>) -> Option<String> {
+    Some(node.again().maybe_arg()?.as_str()?.to_owned())
+}
+
+/// Checks that others want to hold and that are declared nowhere.
+fn unknown(eval: &mut Eval<'_, '_>, checks: &[CheckSpec], names: &[String]) {
     for check in checks {
         let CheckTarget::Restart { then, .. } = &check.target else { continue };
-        let known: Vec<&str> =
-            checks.iter().filter(|other| other.topology == check.topology).map(|other| other.name.as_str()).collect();
-        for name in then.iter().filter(|name| !known.contains(&name.as_str()) || **name == check.name) {
+        for name in then.iter().filter(|name| !names.iter().any(|known| known == name.as_str()) || **name == check.name)
+        {
             let message =
                 format!("check `{}` of topology `{}`: there is no check `{name}`", check.name, check.topology);
-            let help = suggest::help(name.as_str(), known.iter().copied(), "name another check of the topology");
+            let known = names.iter().map(String::as_str).filter(|known| *known != check.name.as_str());
+            let help = suggest::help(name.as_str(), known, "name another check of the topology");
             eval.cx.report(Draft::nowhere(format!("{}: {message}", check.origin)).help(help));
         }
     }
@@ -107,9 +114,11 @@ fn places<'a>(
     let mut found = Vec::new();
     let mut known = false;
     for place in &meant {
-        if place.cast.find(machine).is_some() {
+        if let Some(members) = place.cast.find(machine) {
             known = true;
-            found.extend(probe::machine(eval, value, machine, place.cast).map(|member| (*place, member)));
+            // A group that was scaled to nothing has nothing to check.
+            let first = place.cast.members.get(members).and_then(|members| members.first());
+            found.extend(first.map(|member| (*place, member)));
         }
     }
     if !known {
@@ -208,7 +217,10 @@ fn restarted(eval: &mut Eval<'_, '_>, mut node: Reader<'_>, cast: &Cast) -> Opti
     let mut machines = Vec::new();
     for value in values {
         let text = eval.word(value, "restart")?;
-        machines.push(probe::machine(eval, value, &text, cast)?.id.clone());
+        // A group that was scaled to nothing has nothing to restart.
+        if cast.find(&text).is_none_or(|members| !members.is_empty()) {
+            machines.push(probe::machine(eval, value, &text, cast)?.id.clone());
+        }
     }
     (!machines.is_empty()).then_some(machines)
 }

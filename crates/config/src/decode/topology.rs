@@ -26,6 +26,8 @@ pub(crate) struct Site {
     pub(crate) topology: Topology,
     pub(crate) cast: Cast,
     pub(crate) checks: Vec<CheckSpec>,
+    /// The names of all checks that it declares, also of those that have no machine.
+    pub(crate) check_names: Vec<String>,
 }
 
 /// Reads one topology and adds it to `sites`.
@@ -87,6 +89,7 @@ pub(crate) fn read(
 
     let own = Reference { topology: &name, cast: &cast };
     let mut found = Vec::new();
+    let check_names = check_nodes.iter().filter_map(checks::name_of).collect();
     for node in check_nodes {
         checks::read_one(eval, &node, &[own], &mut found);
     }
@@ -97,7 +100,7 @@ pub(crate) fn read(
         counted.map(|(name, group)| (name.clone(), u32::try_from(group.members.len()).unwrap_or(u32::MAX))).collect();
     let topology =
         Topology { name: name.clone(), idiom, networks, machines, counts, leaves, origin: eval.cx.origin(at) };
-    sites.declare(eval.cx, name.clone(), name_at, Some(Site { topology, cast, checks: found }));
+    sites.declare(eval.cx, name.clone(), name_at, Some(Site { topology, cast, checks: found, check_names }));
 }
 
 /// A machine's own body and the defaults, both as this machine sees them.

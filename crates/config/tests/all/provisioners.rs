@@ -192,6 +192,26 @@ fn machines_that_wait_for_each_other_through_steps_are_a_circle() {
 }
 
 #[test]
+fn a_group_that_was_scaled_to_nothing_leaves_its_checks_out() {
+    let body = r#"
+        machine "a"
+        machine "n" count="{size}" role="worker"
+        check "count" on="a" { run "test" "{worker.count}" }
+        check "works" on="worker" { run "true" }
+        check "restart" on="a" { restart "worker" "a"; then "works" "count" }
+        check "restart-all" on="a" { restart "worker" }"#;
+    let names = |size: &str| -> Vec<String> {
+        let overrides = Overrides { variables: vec![("size".into(), size.into())], ..Overrides::default() };
+        let loaded = parse("workspace.kdl", &text(body), &overrides, &files()).unwrap();
+        loaded.workspace.checks.iter().map(|check| check.name.to_string()).collect()
+    };
+    assert_eq!(names("2"), ["count", "works", "restart", "restart-all"]);
+    assert_eq!(names("0"), ["count", "restart"]);
+    let found = wrong("machine \"a\"\ncheck \"r\" on=\"a\" { restart \"a\"; then \"none\" }");
+    assert!(found[0].contains("there is no check `none`"), "{found:?}");
+}
+
+#[test]
 fn the_repositorys_recipes_are_read() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let artifact = |name: &str| {
