@@ -81,6 +81,7 @@ fn is_usage(error: &rig_engine::PlanError) -> bool {
             | PlanError::NoPort { .. }
             | PlanError::NoRange { .. }
             | PlanError::MemoryBudget { .. }
+            | PlanError::CannotLeave { .. }
     )
 }
 

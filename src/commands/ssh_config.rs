@@ -2,7 +2,7 @@
 
 use crate::{app::App, cli::Targets, engine_choice::Start, failure::Failure};
 use rig_engine::{Access, Selection};
-use rig_model::{MachineSpec, ObservedMachine};
+use rig_model::{MachineSpec, MachineState, ObservedMachine};
 use rig_provider_api::ObserveScope;
 use rig_state::write_atomically;
 use serde::Serialize;
@@ -36,9 +36,27 @@ pub(crate) async fn run(app: &App, arguments: &Targets) -> Result<(), Failure> {
     let engine = session.provider.probe(&cx).await?;
     let access = Access::new(&session, opened.layout.clone());
     let (mut hosts, mut known) = (Vec::new(), String::new());
-    for seen in observed.machines.iter().filter(|seen| selection.contains(&seen.id) && seen.state.is_running()) {
+    // Made now if there is none: the configuration names it.
+    access.keys().await?;
+    for seen in observed.machines.iter().filter(|seen| seen.state == MachineState::Running) {
         let Some(spec) = session.workspace.machine(&seen.id) else { continue };
         let Some(ssh) = &spec.ssh else { continue };
+        // The file holds the keys of all machines, whichever are asked for: configurations of before use it as well.
+        let record = match access.record(&cx, &seen.id).await {
+            Ok(record) => record,
+            Err(error) => {
+                app.ui.warn(error.to_string());
+                continue;
+            }
+        };
+        let alias = format!("rig-{}-{}-{}", session.workspace.name, seen.id.topology, seen.id.machine);
+        for key in &record.host_keys {
+            // Writing to a string cannot fail.
+            let _ = writeln!(known, "{alias} {key}");
+        }
+        if !selection.contains(&seen.id) {
+            continue;
+        }
         let Some((address, port)) = place(seen, ssh.port, engine.local) else {
             app.ui.warn(format!(
                 "machine {} has no address that this host reaches; publish port {} in its block",
@@ -46,12 +64,6 @@ pub(crate) async fn run(app: &App, arguments: &Targets) -> Result<(), Failure> {
             ));
             continue;
         };
-        let record = access.record(&cx, &seen.id).await?;
-        let alias = format!("rig-{}-{}-{}", session.workspace.name, seen.id.topology, seen.id.machine);
-        for key in &record.host_keys {
-            // Writing to a string cannot fail.
-            let _ = writeln!(known, "{alias} {key}");
-        }
         hosts.push(Host {
             machine: seen.id.to_string(),
             names: names(spec, &session.workspace),

@@ -222,8 +222,28 @@ fn a_step_that_fails_says_why_and_is_done_next_time() {
     lab.ok(&["up"]);
     assert_eq!(lab.ok(&["exec", "node1", "--", "cat", "/root/first"]).stdout, "ran\n");
 
-    // One that hangs is ended with its children.
-    let hanging = r#"shell "hangs" inline="sleep 4242 & sleep 4242" { timeout "2s" }"#;
+    // What a changed step shakes has to be done again, also when the run ends in between.
+    let shaken = r#"
+        shell "first" inline="echo anew >>/root/first"
+        shell "second" inline="exit 4" only=1
+        shell "third" inline="echo ran >>/root/third""#;
+    lab.write(&text(shaken, machines));
+    lab.run(&["up"]).code(1);
+    lab.write(&text(&shaken.replace("exit 4", "true"), machines));
+    let plan = lab.ok(&["plan", "--json"]).json();
+    assert_eq!(steps(&plan), BTreeSet::from(["node1: second".to_owned(), "node1: third".to_owned()]));
+    lab.ok(&["up"]);
+    assert_eq!(lab.ok(&["exec", "node1", "--", "cat", "/root/third"]).stdout, "ran\nran\n");
+
+    // A program that a step leaves behind does not hold it up.
+    let began = Instant::now();
+    lab.write(&text("shell \"leaves\" inline=\"sleep 300 & echo left\"", machines));
+    lab.ok(&["up"]);
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+
+    // One that hangs is ended with its children, whatever they think of it.
+    let hanging =
+        r#"shell "hangs" inline="(trap '' TERM; while :; do sleep 4242; done) & sleep 4242" { timeout "2s" }"#;
     lab.write(&text(hanging, machines));
     let began = Instant::now();
     let run = lab.run(&["up"]).code(1);

@@ -101,6 +101,14 @@ pub enum PlanError {
         /// Where it was declared.
         origin: Origin,
     },
+    /// A machine whose group became smaller, and which cannot hand over what it has.
+    #[error("machine {machine} is {state}: it cannot hand over what it has before it is removed")]
+    CannotLeave {
+        /// The machine.
+        machine: MachineId,
+        /// What it is.
+        state: String,
+    },
     /// A provisioning step cannot be made.
     #[error("{0}")]
     Step(rig_recipes::RecipeError),
@@ -148,6 +156,9 @@ impl PlanError {
             Self::NoRange { .. } => Some("give the network a `subnet` of its own".to_owned()),
             Self::Unsupported { hint, .. } => hint.clone(),
             Self::Step(error) => error.hint(),
+            Self::CannotLeave { .. } => {
+                Some("start it first, with the count that it had; `rig scale --force` removes it as it is".to_owned())
+            }
             Self::UnknownTarget { nearest, .. } => nearest.as_ref().map(|name| format!("did you mean {name:?}?")),
             Self::AmbiguousTarget { .. } => Some("name one of them as topology/machine".to_owned()),
             Self::NoProvider { .. } => Some("this version brings machines up with \"docker\"".to_owned()),

@@ -6,11 +6,11 @@ use camino::Utf8PathBuf;
 use rig_config::{NoSources, Overrides};
 use rig_engine::{
     Access, BoxChoice, BoxTable, DestroyOptions, EngineError, EventSink, Executor, Interrupt, Makes, PlanError,
-    Provisioning, Report, Selection, Session, UpOptions, reconcile,
+    ProvisionOptions, Provisioning, Report, Selection, Session, UpOptions, reconcile,
 };
 use rig_model::{
-    Action, ArtifactSpec, BoxName, Bytes, Digest, EngineFacts, Event, MilliCpus, Name, Observed, Plan, StepRecord,
-    Workspace,
+    Action, ArtifactSpec, BoxName, Bytes, Digest, EngineFacts, Event, MachineState, MilliCpus, Name, Observed, Plan,
+    StepRecord, Workspace,
 };
 use rig_provider_api::{Context, Images, ObserveScope, Provider};
 use rig_provider_fake::{FakeProvider, Verb};
@@ -447,7 +447,7 @@ async fn machines_alone(workspace: &Workspace) -> FakeProvider {
 fn records(plan: &Plan, observed: &Observed) -> Provisioning {
     let mut provisioning = Provisioning::default();
     for operation in &plan.operations {
-        let Action::Provision { machine, step } = &operation.action else { continue };
+        let Action::Provision { machine, step, .. } = &operation.action else { continue };
         let seen = observed.machines.iter().find(|seen| seen.id == *machine).unwrap();
         let record = provisioning.records.entry(machine.clone()).or_default();
         record.native.clone_from(&seen.native);
@@ -515,6 +515,40 @@ async fn done_steps_stay_done_until_they_change() {
     let anew = plan_with(&workspace, &fake, &other, &Selection::All, &UpOptions::default(), &done).unwrap();
     assert!(lines(&anew).contains("provision machine main/node1 base (not there yet)"), "{}", lines(&anew));
     assert!(!lines(&anew).contains("main/node2 base"), "{}", lines(&anew));
+}
+
+#[tokio::test]
+async fn a_step_tells_what_it_makes_undone() {
+    let workspace = load(NAUGHTY, &[]);
+    let fake = FakeProvider::new();
+    let nothing = observe(&fake, &workspace).await;
+    let plan = plan(&workspace, &fake, &nothing, &Selection::All, &UpOptions::default()).unwrap();
+    let stale = |name: &str| -> Vec<String> {
+        let of = plan.operations.iter().find_map(|operation| match &operation.action {
+            Action::Provision { step, stale, .. } if step.id.name == name => Some(stale),
+            _ => None,
+        });
+        of.unwrap().iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(stale("base"), ["install", "service server"]);
+    assert_eq!(stale("service server"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_machine_that_does_not_run_cannot_hand_over_and_stays() {
+    let two = load(NAUGHTY, &[]);
+    let fake = machines_alone(&two).await;
+    let mut observed = observe(&fake, &two).await;
+    observed.machines[1].state = MachineState::Exited;
+    let one = load(NAUGHTY, &[("nodes", "1")]);
+    let options = UpOptions { provision: ProvisionOptions { skip: true, ..Default::default() }, ..Default::default() };
+    let errors = plan(&one, &fake, &observed, &Selection::All, &options).unwrap_err();
+    assert_eq!(
+        errors[0].to_string(),
+        "machine main/node2 is exited: it cannot hand over what it has before it is removed"
+    );
+    let forced = UpOptions { force_leave: true, ..options };
+    assert!(plan(&one, &fake, &observed, &Selection::All, &forced).is_ok());
 }
 
 #[tokio::test]

@@ -112,6 +112,9 @@ pub enum Action {
         machine: MachineId,
         /// The step.
         step: Box<ResolvedStep>,
+        /// Steps that depend on it: from its begin on, what is known of them does not count any more.
+        #[serde(skip)]
+        stale: Vec<crate::StepId>,
     },
     /// Lets a machine hand over what it has before it is removed.
     Leave {
@@ -314,7 +317,7 @@ impl Action {
             | Self::StopMachine { machine, .. }
             | Self::DestroyMachine { machine } => format!("machine {machine}"),
             Self::Connect { machine } | Self::Leave { machine, .. } => format!("machine {machine}"),
-            Self::Provision { machine, step } => format!("machine {machine} {}", step.id),
+            Self::Provision { machine, step, .. } => format!("machine {machine} {}", step.id),
             Self::AwaitReady { machine, .. } => format!("machine {machine} ready"),
             Self::AwaitDone { machine, .. } => format!("machine {machine} done"),
         }

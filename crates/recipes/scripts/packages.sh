@@ -3,17 +3,29 @@ if command -v apt-get >/dev/null; then
     missing=
     for package in "$@"; do
         plain=${package%%=*}
-        state=$(dpkg-query -W -f '${db:Status-Abbrev}' "$plain" 2>/dev/null) || state=
-        [ "$state" = "ii " ] || missing="$missing $package"
+        state=$(dpkg-query -W -f '${db:Status-Abbrev}${Version}' "$plain" 2>/dev/null) || state=
+        case $package in
+        *=*) wanted="ii ${package#*=}" ;;
+        *) wanted="ii ${state#ii }" ;;
+        esac
+        [ -n "$state" ] && [ "$state" = "$wanted" ] || missing="$missing $package"
     done
     [ -n "$missing" ] || exit 0
     export DEBIAN_FRONTEND=noninteractive
+    # A machine's own timers may hold the locks for minutes after the start, and mirrors fail now and then.
+    again() {
+        tries=0
+        until "$@"; do
+            tries=$((tries + 1))
+            [ "$tries" -lt 6 ] || return 1
+            sleep 5
+        done
+    }
     # An installation that was cut leaves packages half configured, and apt refuses to go on until that is mended.
-    dpkg --configure -a
-    # A word on the lock: a machine's own timers may hold it for minutes after the start.
-    apt-get -qq -o DPkg::Lock::Timeout=300 update
+    [ -z "$(dpkg --audit)" ] || again dpkg --configure -a
+    again apt-get -qq -o DPkg::Lock::Timeout=300 -o APT::Update::Error-Mode=any update
     # shellcheck disable=SC2086 # names of packages hold no blanks
-    apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install -y --no-install-recommends $missing
+    apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install -y --no-install-recommends --allow-downgrades $missing
 elif command -v apk >/dev/null; then
     apk info -e "$@" >/dev/null || apk add --no-cache "$@"
 elif command -v dnf >/dev/null; then

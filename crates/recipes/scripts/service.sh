@@ -9,7 +9,8 @@ quote() {
 }
 # Writes standard input to a file unless that holds it already: a second run changes nothing.
 put() {
-    cat >"$2.rig-new"
+    # Nobody may read it before its mode is set: it may hold secrets.
+    (umask 077 && cat >"$2.rig-new")
     chmod "$1" "$2.rig-new"
     if cmp -s "$2.rig-new" "$2"; then rm "$2.rig-new"; else mv -f "$2.rig-new" "$2"; fi
 }
@@ -26,12 +27,12 @@ printf '%s' "${RIG_SERVICE_ENV:-}" | put 0600 "/etc/rig/services/$name.env"
     echo ". /etc/rig/services/$name.env"
     echo 'set +a'
     if [ "$user" = root ]; then
-        echo "exec$line"
+        printf 'exec%s\n' "$line"
     else
         # setpriv is part of every Debian; it does not read a profile as su does.
         echo "HOME=\$(getent passwd $user | cut -d: -f6)"
         echo 'export HOME'
-        echo "exec setpriv --reuid=$user --regid=\$(id -g $user) --init-groups --$line"
+        printf 'exec setpriv --reuid=%s --regid="$(id -g %s)" --init-groups --%s\n' "$user" "$user" "$line"
     fi
 } | put 0755 "/etc/rig/services/$name"
 
@@ -59,8 +60,9 @@ if [ -d /run/systemd/system ]; then
     systemctl restart "$name"
     sleep 1
     systemctl is-active --quiet "$name" || {
-        journalctl --no-pager -n 20 -u "$name" >"/tmp/rig-$name.log" 2>&1
-        ended "/tmp/rig-$name.log"
+        echo "service $name ended right after its start:" >&2
+        journalctl --no-pager -n 20 -u "$name" >&2
+        exit 1
     }
 elif command -v s6-svscanctl >/dev/null && [ -d /etc/s6 ]; then
     dir=/etc/s6/$name

@@ -12,6 +12,9 @@ use std::{
 /// The largest script or template, in bytes: both are texts that people write.
 const LARGEST_TEXT: u64 = 4 << 20;
 
+/// rig's own folder in a workspace, which holds keys and changes with every run: it is left out wherever it is met.
+const OWN: &str = ".rig";
+
 /// How much of a file is hashed at a time, in bytes.
 const PIECE: usize = 1 << 16;
 
@@ -106,6 +109,7 @@ fn hash(path: &Utf8Path) -> io::Result<Digest> {
     let mut hasher = Hasher::new("files/1");
     let mut walk = ignore::WalkBuilder::new(path);
     walk.standard_filters(false).follow_links(false).sort_by_file_name(std::cmp::Ord::cmp);
+    walk.filter_entry(|entry| entry.file_name() != OWN);
     for entry in walk.build() {
         let entry = entry.map_err(io::Error::other)?;
         let Ok(relative) = entry.path().strip_prefix(path) else { continue };
@@ -115,6 +119,9 @@ fn hash(path: &Utf8Path) -> io::Result<Digest> {
             hasher.part("link").part(fs_err::read_link(entry.path())?.to_string_lossy().as_ref());
         } else if kind.is_dir() {
             hasher.part("folder");
+        } else if !kind.is_file() {
+            // Opening a pipe would wait for ever.
+            return Err(io::Error::other(format!("{} is neither a file, a folder nor a link", entry.path().display())));
         } else {
             let file = fs_err::File::open(entry.path())?;
             let metadata = file.metadata()?;

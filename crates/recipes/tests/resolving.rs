@@ -10,7 +10,7 @@ fn workspace(folder: &Utf8Path, body: &str) -> Workspace {
         "workspace \"test\"\nbox \"base\" {{ image \"debian\" }}\ntopology \"lab\" idiom=\"mutable\" {{\ndefaults {{ box \"base\" }}\nmachine \"node\" count=2 role=\"{{if-first head tail}}\" {{\n{body}\n}}\n}}\n"
     );
     let path = folder.join("workspace.kdl");
-    std::fs::write(&path, text).unwrap();
+    fs_err::write(&path, text).unwrap();
     match rig_config::load(&path, &rig_config::Overrides::default()) {
         Ok(loaded) => loaded.workspace,
         Err(mistakes) => panic!("{mistakes:?}"),
@@ -44,7 +44,7 @@ fn folder() -> (tempfile::TempDir, camino::Utf8PathBuf) {
 fn templates_know_the_machine_its_peers_and_what_they_are_given() {
     let (_guard, folder) = folder();
     let text = "{{ greeting }} {{ machine.host }}/{{ machine.index }} {{ machine.ip }} {{ topology }} {{ workspace }}\n{% for peer in peers if peer.role == \"tail\" %}\n{{ peer.name }}\n{% endfor %}\n";
-    std::fs::write(folder.join("t.j2"), text).unwrap();
+    fs_err::write(folder.join("t.j2"), text).unwrap();
     let steps = resolved(&folder, r#"template "t.j2" "/etc/t" { set "greeting" "hello {n}" }"#).unwrap();
     let Work::Put { content: Content::Bytes(bytes), target, .. } = &steps[0].work else { panic!() };
     assert_eq!(target, "/etc/t");
@@ -54,10 +54,10 @@ fn templates_know_the_machine_its_peers_and_what_they_are_given() {
 #[test]
 fn a_name_that_means_nothing_is_an_error_with_its_place() {
     let (_guard, folder) = folder();
-    std::fs::write(folder.join("t.j2"), "fine\n{{ machine.nmae }}\n").unwrap();
+    fs_err::write(folder.join("t.j2"), "fine\n{{ machine.nmae }}\n").unwrap();
     let errors = resolved(&folder, r#"template "t.j2" "/etc/t""#).unwrap_err();
     assert!(errors[0].to_string().starts_with("t.j2:2: "), "{}", errors[0]);
-    std::fs::write(folder.join("t.j2"), "{{ nothing }}\n").unwrap();
+    fs_err::write(folder.join("t.j2"), "{{ nothing }}\n").unwrap();
     let errors = resolved(&folder, r#"template "t.j2" "/etc/t""#).unwrap_err();
     assert!(errors[0].hint().unwrap().contains("machine"), "{:?}", errors[0].hint());
 }
@@ -65,8 +65,8 @@ fn a_name_that_means_nothing_is_an_error_with_its_place() {
 #[test]
 fn every_broken_template_is_told_before_anything_is_done() {
     let (_guard, folder) = folder();
-    std::fs::write(folder.join("a.j2"), "one\n{% if %}\n").unwrap();
-    std::fs::write(folder.join("b.j2"), b"one\ntwo\n\xff\n").unwrap();
+    fs_err::write(folder.join("a.j2"), "one\n{% if %}\n").unwrap();
+    fs_err::write(folder.join("b.j2"), b"one\ntwo\n\xff\n").unwrap();
     let body = "template \"a.j2\" \"/a\"\ntemplate \"b.j2\" \"/b\"";
     let errors: Vec<String> = resolved(&folder, body).unwrap_err().iter().map(ToString::to_string).collect();
     assert!(errors.len() == 2 && errors[0].starts_with("a.j2:2: ") && errors[1].starts_with("b.j2:3: "), "{errors:?}");
@@ -75,9 +75,9 @@ fn every_broken_template_is_told_before_anything_is_done() {
 #[test]
 fn what_a_step_is_decides_its_hash() {
     let (_guard, folder) = folder();
-    std::fs::create_dir(folder.join("files")).unwrap();
-    std::fs::write(folder.join("files/one"), "1").unwrap();
-    std::fs::write(folder.join("s.sh"), "#!/usr/bin/env python3\n").unwrap();
+    fs_err::create_dir(folder.join("files")).unwrap();
+    fs_err::write(folder.join("files/one"), "1").unwrap();
+    fs_err::write(folder.join("s.sh"), "#!/usr/bin/env python3\n").unwrap();
     let hash = |body: &str| resolved(&folder, body).unwrap()[0].digest();
     let base = hash("shell \"x\" inline=\"echo\" { args \"a\" \"b\" }");
     assert_eq!(base, hash("shell \"x\" inline=\"echo\" { args \"a\" \"b\"; timeout \"1m\" }"));
@@ -92,7 +92,7 @@ fn what_a_step_is_decides_its_hash() {
     let body = "file \"files\" \"/opt/files\"";
     let before = hash(body);
     assert_eq!(before, hash(body));
-    std::fs::write(folder.join("files/two"), "").unwrap();
+    fs_err::write(folder.join("files/two"), "").unwrap();
     assert_ne!(before, hash(body));
     let steps = resolved(&folder, "shell \"x\" path=\"s.sh\"").unwrap();
     let Work::Shell { interpreter, .. } = &steps[0].work else { panic!() };

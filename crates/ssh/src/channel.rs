@@ -25,6 +25,9 @@ const OVERHEAD: usize = 128;
 /// Pieces of input that wait for the server's window.
 const INPUT: usize = 8;
 
+/// How long nothing may come after the end of a command whose output stays open.
+const LINGER: Duration = Duration::from_secs(3);
+
 /// How long a server may take to close the channel of a program that has ended.
 const CLOSING: Duration = Duration::from_secs(1);
 
@@ -176,7 +179,15 @@ impl Drain {
         let mut end = None;
         let mut complete = false;
         loop {
-            match self.read.wait().await {
+            let message = match &end {
+                None => self.read.wait().await,
+                // A program that it left behind may keep its output open for ever.
+                Some(_) => match timeout(LINGER, self.read.wait()).await {
+                    Ok(message) => message,
+                    Err(_) => return Ok(finished(end)),
+                },
+            };
+            match message {
                 Some(ChannelMsg::Data { data }) => self.give(data, Message::Data).await,
                 Some(ChannelMsg::ExtendedData { data, ext: STDERR }) => self.give(data, Message::Stderr).await,
                 Some(ChannelMsg::Success) => drop(self.awaited.pop_front()),

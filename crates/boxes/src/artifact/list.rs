@@ -10,7 +10,7 @@ use std::io::{self, Write};
 /// The largest list, in bytes: some thousand lines.
 const LARGEST: u64 = 1 << 20;
 
-/// The files that a list names, in its order. Each has the list's origin and a name of its own for messages.
+/// The files that a list names, in its order. Each has the list's name and origin.
 ///
 /// # Errors
 /// When the list cannot be read, or a line is none of `<sha256>  maven:group:artifact:version[:classifier]`.

@@ -149,7 +149,8 @@ impl ArtifactStore {
         workspace: &Utf8Path,
         cx: &Context,
     ) -> Result<()> {
-        let entries = list::read(artifact, list)?;
+        let (spec, path) = (artifact.clone(), list.to_owned());
+        let entries = blocking(format!("reading {list}"), move || list::read(&spec, &path)).await?;
         let (count, done) = (entries.len(), AtomicUsize::new(0));
         let fetched = stream::iter(entries).map(|entry| {
             let done = &done;

@@ -128,7 +128,7 @@ pub(crate) fn ssh(eval: &mut Eval<'_, '_>, mut node: Reader<'_>, idiom: Idiom) -
         return None;
     }
     let default = SshSpec::default();
-    let user = user.map_or(Some(default.user), |value| eval.word(value, "user"));
+    let user = user.map_or(Some(default.user), |value| steps::account(eval, value));
     let port = port.map_or(Some(default.port), |value| eval.integer(value, "port", 1..=65_535));
     Some(SshSpec { user: user?, port: port? })
 }

@@ -232,14 +232,15 @@ fn parameters(
     let mut is_whole = true;
     for mut node in reader.block.all("parameter") {
         let name_at = node.name_at();
-        let name = node.arg(eval.cx, "a name").and_then(|value| eval.word(value, "parameter"));
+        let name = node.arg(eval.cx, "a name").and_then(|value| template_name(eval, value, "parameter"));
         let default = node.prop("default");
         let kind = node.prop("type").and_then(|value| eval.choice(value, "type", &TYPES));
         let description = node.prop("description");
         description.and_then(|value| eval.word(value, "description"));
         node.finish(eval.cx);
         let Some(name) = name else { continue };
-        if names.contains(&name) {
+        // Templates write both in the same way.
+        if names.iter().any(|other| other.replace('-', "_") == name.replace('-', "_")) {
             eval.wrong(name_at, format!("parameter `{name}` is declared twice"), "keep one of them");
             continue;
         }
@@ -272,6 +273,24 @@ fn parameters(
         }
     }
     is_whole.then_some(parameters)
+}
+
+/// A name that templates can call: an identifier, with hyphens where they write underscores, and none of their facts.
+pub(super) fn template_name(eval: &mut Eval<'_, '_>, value: Value<'_>, what: &str) -> Option<String> {
+    let name = eval.word(value, what)?;
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.chars().all(fine) {
+        eval.wrong(
+            value.at,
+            format!("{name:?} cannot be a name"),
+            "letters, digits, hyphens and underscores, a letter first",
+        );
+    } else if matches!(name.as_str(), "machine" | "peers" | "topology" | "workspace") {
+        eval.wrong(value.at, format!("`{name}` is a fact of machines"), format!("use another name, as `my-{name}`"));
+    } else {
+        return Some(name);
+    }
+    None
 }
 
 /// A parameter's value, checked for its type.

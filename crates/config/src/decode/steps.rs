@@ -2,7 +2,7 @@
 
 use super::{
     body::{self, Surroundings},
-    mounts,
+    mounts, recipes,
 };
 use crate::{
     SourceKind,
@@ -148,7 +148,7 @@ fn template(eval: &mut Eval<'_, '_>, node: &mut Reader<'_>, place: Place<'_>) ->
     let rights = rights(eval, node);
     let mut values = IndexMap::new();
     for mut set in node.block.all("set") {
-        let key = set.arg(eval.cx, "a name").and_then(|value| eval.word(value, "set"));
+        let key = set.arg(eval.cx, "a name").and_then(|value| recipes::template_name(eval, value, "set"));
         let value = set.arg(eval.cx, "a value").and_then(|value| eval.text(value, "set"));
         set.finish(eval.cx);
         values.extend(key.zip(value));
@@ -180,7 +180,7 @@ fn service(eval: &mut Eval<'_, '_>, node: &mut Reader<'_>) -> Option<(String, St
     let name = node.arg(eval.cx, "a name").and_then(|value| eval.name(value, "service"));
     let command = node.block.one(eval.cx, "command").map(|node| texts(eval, node, "command"));
     let user = node.block.one(eval.cx, "user");
-    let user = eval.only_value(user, "a user", |eval, value| eval.word(value, "user"));
+    let user = eval.only_value(user, "a user", account);
     let env = node.block.one(eval.cx, "env").map(|node| body::env(eval, node)).unwrap_or_default();
     let Some(command) = command.filter(|words| !words.is_empty()) else {
         eval.wrong(
@@ -192,6 +192,21 @@ fn service(eval: &mut Eval<'_, '_>, node: &mut Reader<'_>) -> Option<(String, St
     };
     let name = name?.to_string();
     Some((format!("service {name}"), StepKind::Service(ServiceSpec { name, command, user, env })))
+}
+
+/// The name of a user of the machine: it becomes a word of scripts that root runs.
+pub(super) fn account(eval: &mut Eval<'_, '_>, value: Value<'_>) -> Option<String> {
+    let name = eval.word(value, "user")?;
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.starts_with('-') || !name.chars().all(fine) {
+        eval.wrong(
+            value.at,
+            format!("{name:?} is not the name of a user"),
+            "letters, digits, hyphens, underscores and dots",
+        );
+        return None;
+    }
+    Some(name)
 }
 
 fn texts(eval: &mut Eval<'_, '_>, mut node: Reader<'_>, what: &str) -> Vec<Text> {

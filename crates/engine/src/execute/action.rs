@@ -109,8 +109,8 @@ impl Shared {
             Action::Connect { machine: id } => {
                 self.access.session(cx, id).await?;
             }
-            Action::Provision { machine: id, step } => {
-                self.access.run_step(cx, self.sink.as_ref(), self.makes.as_ref(), id, step).await?;
+            Action::Provision { machine: id, step, stale } => {
+                self.access.run_step(cx, self.sink.as_ref(), self.makes.as_ref(), id, (step, stale)).await?;
             }
             Action::Leave { machine: id, command, timeout } => {
                 self.leave(&cx.within(*timeout), &machine(id), command).await?;

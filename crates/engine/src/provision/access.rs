@@ -281,7 +281,7 @@ struct ProviderDialer {
 }
 
 /// How long a provider may take to connect to a port.
-const DIAL: Duration = Duration::from_secs(10);
+const DIAL: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl Dialer for ProviderDialer {

@@ -3,6 +3,7 @@
 
 use crate::{EngineError, run_command};
 use rig_provider_api::{Context, ExecRequest, MachineRef, Provider};
+use rig_ssh::HostKey;
 use std::time::Duration;
 
 /// How long a machine may take to make its host keys after its start.
@@ -47,7 +48,7 @@ pub(super) async fn enrol(
         return Err(EngineError::NotEnrolled { machine: machine.id.clone(), why: text(&output.stderr) });
     }
     let keys: Vec<String> =
-        text(&output.stdout).lines().filter(|line| line.contains(" AAAA")).map(str::to_owned).collect();
+        text(&output.stdout).lines().filter(|line| HostKey::parse(line).is_ok()).map(str::to_owned).collect();
     if keys.is_empty() {
         let why = "it has no SSH host keys; its box needs an SSH server".to_owned();
         return Err(EngineError::NotEnrolled { machine: machine.id.clone(), why });

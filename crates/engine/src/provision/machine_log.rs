@@ -22,7 +22,12 @@ impl MachineLog {
         if let Some(folder) = path.parent() {
             fs_err::tokio::create_dir_all(folder).await.map_err(fail)?;
         }
-        let file = fs_err::tokio::OpenOptions::new().create(true).append(true).open(path.as_std_path()).await;
+        let mut options = fs_err::tokio::OpenOptions::new();
+        options.create(true).append(true);
+        // Scripts print what they like, secrets included.
+        #[cfg(unix)]
+        options.mode(0o600);
+        let file = options.open(path.as_std_path()).await;
         let mut log = Self { path: path.to_owned(), file: BufWriter::new(file.map_err(fail)?), written: 0 };
         log.line(&format!("== {} {step}", jiff::Timestamp::now())).await?;
         Ok(log)

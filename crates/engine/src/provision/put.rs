@@ -1,7 +1,7 @@
 //! Putting files and folders into a machine. What is there already in the same form is left as it is: a second run
 //! changes nothing.
 
-use super::{Access, access::lost_task};
+use super::{Access, access::lost_task, script::sudo};
 use crate::{EngineError, Makes};
 use camino::{Utf8Path, Utf8PathBuf};
 use rig_model::{Content, Digest, MachineId, Progress, ResolvedStep, Rights, Work};
@@ -22,12 +22,20 @@ const MODE: u32 = 0o644;
 /// How much of a look's output is kept, in bytes: 80 for each of some thousand files.
 const KEPT: usize = 4 << 20;
 
+/// rig's own folder in a workspace, which holds keys: it is left out wherever it is met.
+const OWN: &str = ".rig";
+
 /// From this size on, in bytes, an upload gets a connection of its own, so that nothing else waits behind it.
 const BULK: u64 = 1 << 20;
 
-/// Arguments: the target. Prints `sha256  path` for every file, then the target's own mode and owner.
+/// Arguments: the target. Prints `sha256  path` for a file; for a folder the same for every file in it, their modes, and its
+/// links; then the target's own mode and owner.
 const LOOK: &str = r#"
-if [ -d "$1" ]; then cd "$1" && find . -type f -exec sha256sum {} +
+if [ -d "$1" ]; then
+    cd "$1"
+    find . -type f -exec sha256sum {} +
+    find . -type f -exec stat -c 'mode %a %n' {} +
+    find . -type l -exec sh -c 'for link; do printf "link %s %s\n" "$link" "$(readlink "$link")"; done' sh {} +
 elif [ -f "$1" ]; then sha256sum <"$1"
 else exit 0; fi
 stat -c '= %a %U:%G' "$1"
@@ -37,7 +45,7 @@ stat -c '= %a %U:%G' "$1"
 struct Wanted {
     source: UploadSource,
     mode: Option<u32>,
-    /// `sha256  path` of every file, as `sha256sum` prints them.
+    /// What [`LOOK`] prints when it is there.
     files: BTreeSet<String>,
     size: u64,
 }
@@ -82,7 +90,7 @@ impl Access {
         let (mode, owner) = (mode.or(wanted.mode), owner.clone().unwrap_or_else(|| OWNER.to_owned()));
         let session = self.session(cx, machine).await?;
         let failed = |error| EngineError::ssh(machine, error);
-        let look = format!("sudo -n /bin/sh -c {} rig {}", quote(LOOK), quote(target));
+        let look = format!("{}/bin/sh -c {} rig {}", sudo(&session), quote(LOOK), quote(target));
         let doing = format!("looking at {target} in machine {machine}");
         let seen = cx.run(&doing, async { Ok(session.run(&look, None, KEPT).await) }).await?.map_err(failed)?;
         if seen.success() && is_there(&seen.stdout, &wanted.files, mode, &owner) {
@@ -112,7 +120,8 @@ fn is_there(seen: &[u8], files: &BTreeSet<String>, mode: Option<u32>, owner: &st
         owner if owner.contains(':') => owner == found_owner,
         owner => found_owner.split(':').next() == Some(owner),
     };
-    same_mode && same_owner && files.iter().all(|file| lines.contains(file.as_str()))
+    let found: BTreeSet<&str> = lines.iter().copied().filter(|line| !line.starts_with("= ")).collect();
+    same_mode && same_owner && found == files.iter().map(String::as_str).collect()
 }
 
 /// Hashes a file or folder of this host. Blocks.
@@ -132,13 +141,23 @@ fn look_here(path: &Utf8Path) -> std::io::Result<Wanted> {
             let path_here =
                 Utf8PathBuf::try_from(entry.path()).map_err(|error| std::io::Error::other(error.to_string()))?;
             let kind = entry.file_type()?;
+            if entry.file_name() == OWN {
+                continue;
+            }
             if kind.is_dir() {
                 open.push(path_here);
-            } else if kind.is_file() {
-                size += entry.metadata()?.len();
-                let relative = path_here.strip_prefix(path).map_err(std::io::Error::other)?;
-                let relative = relative.as_str().replace('\\', "/");
+                continue;
+            }
+            let relative = path_here.strip_prefix(path).map_err(std::io::Error::other)?;
+            let relative = relative.as_str().replace('\\', "/");
+            if kind.is_symlink() {
+                let target = fs_err::read_link(&path_here)?;
+                files.insert(format!("link ./{relative} {}", target.to_string_lossy()));
+            } else {
+                let metadata = entry.metadata()?;
+                size += metadata.len();
                 files.insert(format!("{}  ./{relative}", sha256(&path_here)?));
+                files.extend(mode(&metadata).map(|mode| format!("mode {mode:o} ./{relative}")));
             }
         }
     }
@@ -176,6 +195,8 @@ mod tests {
     fn what_is_there_is_known() {
         let files = BTreeSet::from(["aa  ./one".to_owned()]);
         let seen = b"aa  ./one\nbb  ./other\n= 755 spark:spark\n";
+        assert!(!is_there(seen, &files, None, "spark"), "there is more than should be");
+        let seen = b"aa  ./one\n= 755 spark:spark\n";
         assert!(is_there(seen, &files, None, "spark"));
         assert!(is_there(seen, &files, Some(0o755), "spark:spark"));
         assert!(!is_there(seen, &files, Some(0o700), "spark"));

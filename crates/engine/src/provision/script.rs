@@ -4,11 +4,13 @@ use super::{Access, machine_log::MachineLog};
 use crate::{EngineError, EventSink, Makes, StepFailure};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use rig_model::{Event, LogLine, MachineId, ResolvedStep, Stream, Work};
+use regex::Regex;
+use rig_model::{Event, LogLine, MachineId, ResolvedStep, StepId, Stream, Work};
 use rig_provider_api::{Context, StopMode};
 use rig_ssh::{ExecCommand, Output, quote};
 use std::{
     collections::{BTreeMap, VecDeque},
+    sync::LazyLock,
     time::Duration,
 };
 
@@ -18,21 +20,26 @@ const TAIL: usize = 20;
 /// A line longer than this is told in pieces, in bytes.
 const LONGEST: usize = 16 << 10;
 
+/// How long removing a step's folder may take.
+const CLEANUP: Duration = Duration::from_secs(3);
+
 /// How long a machine may take to end its services before a restart.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// Runs a program in a process group of its own, and ends that group when standard input ends: that is the connection's
-/// end, whether the step took too long, rig was interrupted or killed, or the network went away. `$1` is the step's folder.
+/// end, whether the step took too long, rig was interrupted or killed, or, with a server that asks for signs of life, the
+/// network went away. `$1` is the step's folder.
 const WATCH: &str = r#"
 exec 3<&0 </dev/null
 setsid /bin/sh "$1/run" 3<&- &
 pid=$!
-{ cat <&3; kill -TERM "-$pid"; sleep 3; kill -KILL "-$pid"; } >/dev/null 2>&1 &
+{ cat <&3; : >"$1/ending"; kill -TERM "-$pid"; sleep 3; kill -KILL "-$pid"; } >/dev/null 2>&1 &
 watch=$!
 exec 3<&-
 wait "$pid"
 code=$?
-kill "$watch" 2>/dev/null
+# What did not heed TERM is still to be killed.
+if [ -e "$1/ending" ]; then wait "$watch"; else kill "$watch" 2>/dev/null; fi
 rm -rf "$1"
 exit "$code"
 "#;
@@ -48,8 +55,12 @@ impl Access {
         sink: &dyn EventSink,
         makes: &dyn Makes,
         machine: &MachineId,
-        step: &ResolvedStep,
+        (step, stale): (&ResolvedStep, &[StepId]),
     ) -> Result<(), EngineError> {
+        // From now on the machine is neither what it was nor what it will be: whatever happens, this step and what depends
+        // on it are not done until they have been done again.
+        let undone: Vec<StepId> = stale.iter().chain([&step.id]).cloned().collect();
+        self.update(machine, move |record| record.steps.retain(|known| !undone.contains(&known.id))).await?;
         match &step.work {
             Work::Shell { reboot, .. } => {
                 self.script(cx, sink, machine, step).await?;
@@ -80,7 +91,7 @@ impl Access {
         let mut all: BTreeMap<String, String> = self.proxies.iter().cloned().collect();
         all.extend(env.clone());
         let run = program(&folder, interpreter, args, &all);
-        let sudo = if *privileged { "sudo -n " } else { "" };
+        let sudo = if *privileged { sudo(&session) } else { "" };
         let words = |script: &str, more: &str| format!("/bin/sh -c {} rig {} {more}", quote(script), quote(&folder));
         let prepare = format!("rm -rf {}; {}", quote(&folder), words(UNPACK, &run.len().to_string()));
         let watch = format!("{sudo}{}", words(WATCH, ""));
@@ -130,6 +141,11 @@ impl Access {
                 Err(self.failed(machine, step, ending, Vec::new()))
             }
         };
+        if matches!(limited, Err(EngineError::Step(_))) {
+            // What could not begin removes nothing; what could has done so, and this changes nothing.
+            let remove = format!("rm -rf {}", quote(&folder));
+            let _ = tokio::time::timeout(CLEANUP, session.run(&remove, None, 0)).await;
+        }
         log.flush().await?;
         match limited {
             Err(EngineError::Step(mut failure)) => {
@@ -247,7 +263,25 @@ impl Lines {
 fn line(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_end_matches('\r');
-    text.rsplit('\r').next().unwrap_or_default().to_owned()
+    let last = text.rsplit('\r').next().unwrap_or_default();
+    // Colours, titles and whatever else speaks to a terminal is not for the one that rig runs in.
+    let plain = ESCAPES.replace_all(last, "");
+    plain.chars().filter(|c| !c.is_control() || *c == '\t').collect()
+}
+
+/// Sequences for terminals (ECMA-48): CSI, OSC, and those of two characters.
+static ESCAPES: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|.)").unwrap_or_else(|_| never())
+});
+
+#[expect(clippy::expect_used, reason = "a constant that a test covers")]
+fn never() -> Regex {
+    Regex::new("$^").expect("a constant")
+}
+
+/// What makes a command root's: nothing for root, whose machines may have no sudo.
+pub(super) fn sudo(session: &rig_ssh::Session) -> &'static str {
+    if session.user() == "root" { "" } else { "sudo -n " }
 }
 
 #[cfg(test)]
@@ -260,6 +294,7 @@ mod tests {
         let mut lines = Lines::default();
         assert_eq!(lines.take(b"one\r\ntw"), ["one"]);
         assert_eq!(lines.take(b"o\n10%\r100%\n\xff\n"), ["two", "100%", "\u{fffd}"]);
+        assert_eq!(lines.take(b"\x1b[1;31mred\x1b[0m\x1b]0;title\x07\ttab\x07\n"), ["red\ttab"]);
         assert_eq!(lines.take(&vec![b'x'; LONGEST * 2 + 1]).len(), 2);
         assert_eq!(lines.rest().as_deref(), Some("x"));
     }

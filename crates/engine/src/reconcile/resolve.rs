@@ -2,9 +2,14 @@
 
 use super::{addresses::Addresses, ports::HostPorts};
 use crate::PlanError;
-use camino::Utf8Path;
-use rig_model::{Attachment, BoxName, MachineId, MachineSpec, Mount, Name, ResolvedMachine, Text, Workspace};
+use camino::{Utf8Path, Utf8PathBuf};
+use rig_model::{
+    Attachment, BoxName, Bytes, MachineId, MachineSpec, Mount, Name, ResolvedMachine, Text, TmpfsSpec, Workspace,
+};
 use std::net::Ipv4Addr;
+
+/// The size of what hides a folder, in bytes: one page, for nobody writes to it.
+const MASK: u64 = 4096;
 
 /// Everything that fills a specification's open ends.
 pub(crate) struct Resolver<'a> {
@@ -63,11 +68,23 @@ impl Resolver<'_> {
             host_env: self.proxies.iter().cloned().collect(),
             ports: self.ports.of(&spec.id),
             mounts,
-            tmpfs: spec.tmpfs.clone(),
+            tmpfs: spec.tmpfs.iter().cloned().chain(self.masks(spec)).collect(),
             limits: spec.limits,
             security: spec.security.clone(),
             restart: spec.restart,
             stop_timeout: spec.stop_timeout,
+        })
+    }
+
+    /// rig's own folder beside the workspace file holds the key that opens machines. Where a synced folder would show it,
+    /// something empty lies over it.
+    fn masks<'s>(&'s self, spec: &'s MachineSpec) -> impl Iterator<Item = TmpfsSpec> + 's {
+        let own = Utf8PathBuf::from(absolute(self.folder, ".rig"));
+        spec.syncs.iter().filter_map(move |sync| {
+            let below = own.strip_prefix(absolute(self.folder, &sync.source)).ok()?;
+            let target = format!("{}/{below}", sync.target.trim_end_matches('/'));
+            let mode = Some("0555".to_owned());
+            Some(TmpfsSpec { target, size: Some(Bytes(MASK)), mode, uid: None, exec: false })
         })
     }
 
@@ -78,5 +95,5 @@ impl Resolver<'_> {
 
 /// A synced folder's absolute path, without `.` in it: it is compared with what a machine was made with.
 fn absolute(folder: &Utf8Path, source: &str) -> String {
-    folder.join(source).components().collect::<camino::Utf8PathBuf>().into_string()
+    folder.join(source).components().collect::<Utf8PathBuf>().into_string()
 }

@@ -10,6 +10,8 @@ pub(crate) struct Due {
     pub(crate) cause: Cause,
     /// Whether what depends on it runs as well.
     spreads: bool,
+    /// What depends on it: a step whose ground is being changed has to run again, also when this plan ends early.
+    pub(crate) stale: Vec<StepId>,
 }
 
 /// The steps that run, with their reasons, in order. `done` is what is known of this very machine.
@@ -26,13 +28,16 @@ pub(crate) fn due(
     if options.skip {
         return due;
     }
-    for (spec, step) in specs.iter().zip(resolved) {
+    for (position, (spec, step)) in specs.iter().zip(resolved).enumerate() {
         let before = due.iter().filter(|due| due.spreads).find(|due| leads_to(&due.step.id, spec));
         let cause = cause(spec, &step, done, options, before.map(|due| &due.step.id));
         if let Some(cause) = cause {
             // What runs every time anyway is no news for what comes behind it.
             let spreads = !matches!(cause, Cause::Always);
-            due.push(Due { step, cause, spreads });
+            let behind = specs.iter().skip(position + 1);
+            let stale = behind.filter(|other| spreads && leads_to(&spec.id, other)).map(|other| other.id.clone());
+            let stale = stale.collect();
+            due.push(Due { step, cause, spreads, stale });
         }
     }
     due

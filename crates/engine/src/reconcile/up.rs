@@ -134,7 +134,7 @@ fn plan(
         dependencies_first(workspace).into_iter().filter(|machine| selected(&machine.id)).collect();
     let mut errors = Vec::new();
     if let Work::Everything = work {
-        planner.remove_undeclared(selection);
+        errors.extend(planner.remove_undeclared(selection));
         // Everything that goes goes first: what is made may need its address or its port.
         errors.extend(machines.iter().filter_map(|machine| planner.remove_changed(machine).err()));
     }
@@ -194,7 +194,8 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     /// Machines that are there and that the file does not declare. Those of one group go one by one, the last one first.
-    fn remove_undeclared(&mut self, selection: &Selection) {
+    fn remove_undeclared(&mut self, selection: &Selection) -> Vec<PlanError> {
+        let mut refused = Vec::new();
         let mut left: BTreeMap<(&Name, &Name), OpId> = BTreeMap::new();
         for seen in self.observed.machines.iter().rev() {
             if self.desired.workspace.machine(&seen.id).is_some() || !selection.contains(&seen.id) {
@@ -215,7 +216,11 @@ impl Planner<'_> {
                 continue;
             };
             let leave = topology.and_then(|topology| topology.leaves.get(&seen.group));
-            let leave = leave.filter(|_| count.is_some() && seen.state.is_running() && !self.options.force_leave);
+            let leave = leave.filter(|_| count.is_some() && !self.options.force_leave);
+            if leave.is_some() && seen.state != MachineState::Running {
+                refused.push(PlanError::CannotLeave { machine: seen.id.clone(), state: seen.state.to_string() });
+                continue;
+            }
             let group = (&seen.id.topology, &seen.group);
             let before = left.get(&group).copied();
             let handed_over = leave.map(|leave| {
@@ -239,6 +244,7 @@ impl Planner<'_> {
                 }
             }
         }
+        refused
     }
 
     /// Removes a machine that was made from other values than the file gives now.
@@ -386,7 +392,7 @@ impl Planner<'_> {
         let first = due.first().map_or_else(String::new, |due| due.step.id.to_string());
         let connect = Action::Connect { machine: spec.id.clone() };
         let mut last = self.graph.add(connect, connect_cause, started.map(|(op, _)| op));
-        for Due { step, cause, .. } in due {
+        for Due { step, cause, stale, .. } in due {
             let mut after = vec![last];
             if let Some(declared) = spec.steps.iter().find(|declared| declared.id == step.id) {
                 after.extend(self.reached(&declared.after));
@@ -394,7 +400,7 @@ impl Planner<'_> {
                     after.extend(self.artifact_op(&artifact.name, &format!("machine {}", spec.id)));
                 }
             }
-            let action = Action::Provision { machine: spec.id.clone(), step: Box::new(step) };
+            let action = Action::Provision { machine: spec.id.clone(), step: Box::new(step), stale };
             last = self.graph.add(action, cause, after);
         }
         self.machines.entry(spec.id.clone()).or_default().provisioned = Some(last);

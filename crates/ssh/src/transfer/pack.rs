@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tar::{Builder, EntryType, Header};
 
+/// rig's own folder in a workspace. It holds the key that opens machines, and never goes to one.
+const OWN: &str = ".rig";
+
 /// Bytes read from a file at once.
 const READ: usize = 256 << 10;
 
@@ -70,7 +73,10 @@ impl Parcel {
     fn walk(&mut self, folder: Utf8PathBuf, root: &Utf8Path) -> Result<()> {
         let mut entries = Vec::new();
         for entry in folder.read_dir_utf8().map_err(reading(&folder))? {
-            entries.push(entry.map_err(reading(&folder))?.into_path());
+            let entry = entry.map_err(reading(&folder))?;
+            if entry.file_name() != OWN {
+                entries.push(entry.into_path());
+            }
         }
         entries.sort();
         self.items.push(Item { name: root.to_owned(), what: What::Folder(folder) });
