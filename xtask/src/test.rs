@@ -7,8 +7,11 @@ use crate::{
 };
 use std::{path::Path, time::Instant};
 
-/// The features that turn on tests with real engines.
-const ENGINE_TESTS: &str = "rig/engine-tests,rig-provider-docker/engine-tests";
+/// The features that turn on tests with real engines and a real SSH server.
+const ENGINE_TESTS: &str = "rig/engine-tests,rig-provider-docker/engine-tests,rig-ssh/engine-tests";
+
+/// Scenarios of many minutes: once is enough for the gate. `RIG_ENGINE` names the engine for those who want them on another.
+const LONG: [&str; 2] = ["killed_at_any_moment", "the_root_workspace"];
 
 /// Runs the fast part, then, unless told otherwise, the slow one.
 pub(crate) fn run(fast_only: bool) -> Result {
@@ -36,6 +39,9 @@ fn slow() -> Result {
     let program = release()?;
     // The conformance suite makes its machines from it.
     packages::install(&["busybox-static"])?;
+    packages::install(&["openssh-server", "openssh-client", "sudo"])?;
+    let sshd = ["test", "--workspace", "--locked", "--features", ENGINE_TESTS, "--test", "sshd"];
+    cargo::run("SSH against a real server", &mut cargo(&sshd))?;
     cargo::run("rig doctor --fix", &mut rig(&program, &["doctor", "--fix"]))?;
     engine_tests(&program, None)?;
     // Two daemons would fight over the bridge and the packet filter. Another engine than rig's own is not stopped here:
@@ -60,7 +66,11 @@ fn engine_tests(program: &Path, engine: Option<&str>) -> Result {
     let mut conformance = cargo(&tests("conformance"));
     cargo::run(&format!("conformance on {name}"), conformance.env("RIG_TEST_ENGINE", &address))?;
     let mut scenarios = cargo(&tests("scenarios"));
-    scenarios.args(["--", "--test-threads=1"]).env("RIG_PROGRAM", program).env("RIG_ENGINE", &address);
+    scenarios.args(["--", "--test-threads=1"]);
+    if engine.is_some() {
+        scenarios.args(LONG.iter().flat_map(|name| ["--skip", name]));
+    }
+    scenarios.env("RIG_PROGRAM", program).env("RIG_ENGINE", &address);
     cargo::run(&format!("scenarios on {name}"), &mut scenarios)
 }
 

@@ -45,8 +45,12 @@ pub(crate) fn read(eval: &mut Eval<'_, '_>, block: &mut Block<'_>, around: Surro
             continue;
         }
         let is_meant = is_meant(eval, &mut node, around.member.index);
-        let before = node.prop("before").and_then(|value| spotted_word(eval, value, "before"));
-        let behind = node.prop("behind").and_then(|value| spotted_word(eval, value, "behind"));
+        let mut before = node.prop("before").and_then(|value| spotted_word(eval, value, "before"));
+        let mut behind = node.prop("behind").and_then(|value| spotted_word(eval, value, "behind"));
+        if let (Some(_), Some(second)) = (&before, &behind) {
+            eval.wrong(second.at, "a provisioner has one place", "keep `before` or `behind`");
+            (before, behind) = (None, None);
+        }
         let mut waits = Vec::new();
         let made = if node.name() == "recipe" {
             recipes::apply(eval, node, around, &mut waits)
@@ -84,10 +88,8 @@ pub(crate) fn in_order(
     while !open.is_empty() {
         let before = open.len();
         for provisioner in std::mem::take(&mut open) {
-            let wish = provisioner.before.as_ref().map(|wish| (wish, 0));
-            let Some((wish, offset)) = wish.or(provisioner.behind.as_ref().map(|wish| (wish, 1))) else { continue };
-            match ordered.iter().position(|other: &Provisioner| other.name == wish.value) {
-                Some(place) => ordered.insert(place + offset, provisioner),
+            match place(&ordered, &provisioner) {
+                Some(place) => ordered.insert(place, provisioner),
                 None => open.push(provisioner),
             }
         }
@@ -98,9 +100,17 @@ pub(crate) fn in_order(
     for provisioner in open {
         if let Some(wish) = provisioner.before.or(provisioner.behind) {
             let known = names.iter().map(String::as_str).filter(|name| *name != provisioner.name);
-            let help = suggest::help(&wish.value, known, "name another provisioner of this machine");
-            let message = format!("there is no provisioner `{}` to stand beside", wish.value);
-            eval.cx.report(Draft::new(wish.at, message).label("not in this machine").help(help));
+            let draft = if known.clone().any(|name| name == wish.value) {
+                let message = format!("`{}` and `{}` wait for each other's place", provisioner.name, wish.value);
+                Draft::new(wish.at, message)
+                    .label("closes the circle")
+                    .help("let one of them stand where it is written")
+            } else {
+                let help = suggest::help(&wish.value, known, "name another provisioner of this machine");
+                let message = format!("there is no provisioner `{}` to stand beside", wish.value);
+                Draft::new(wish.at, message).label("not in this machine").help(help)
+            };
+            eval.cx.report(draft);
         }
     }
     for (place, provisioner) in ordered.iter().enumerate() {
@@ -115,6 +125,19 @@ pub(crate) fn in_order(
     let waits = ordered.iter().flat_map(|provisioner| &provisioner.waits);
     edges.extend(waits.map(|wait| Edge { from: number, to: wait.value, at: wait.at }));
     ordered.into_iter().flat_map(|provisioner| provisioner.steps).collect()
+}
+
+/// Where a provisioner goes that names its place; nothing while that has none itself. Several behind one stand there in the
+/// file's order.
+fn place(ordered: &[Provisioner], provisioner: &Provisioner) -> Option<usize> {
+    let named = |name: &str| ordered.iter().position(|other| other.name == name);
+    if let Some(wish) = &provisioner.before {
+        return named(&wish.value);
+    }
+    let wish = provisioner.behind.as_ref()?;
+    let anchor = named(&wish.value)?;
+    let same = |other: &&Provisioner| other.behind.as_ref().is_some_and(|theirs| theirs.value == wish.value);
+    Some(anchor + 1 + ordered[anchor + 1..].iter().take_while(same).count())
 }
 
 /// `ssh user="…" port=…`: how a mutable machine is reached.

@@ -105,9 +105,10 @@ fn order_is_the_files_unless_a_provisioner_names_its_place() {
             shell "three" inline="true"
             shell "two" inline="true" before="three"
             shell "four" inline="true" behind="three"
+            shell "five" inline="true" behind="three"
             shell "zero" inline="true" before="one"
         }"#;
-    assert_eq!(names(workspace(body).machines().next().unwrap()), ["zero", "one", "two", "three", "four"]);
+    assert_eq!(names(workspace(body).machines().next().unwrap()), ["zero", "one", "two", "three", "four", "five"]);
 }
 
 #[test]
@@ -149,6 +150,7 @@ fn mistakes_in_provisioners() {
         ("shell \"x\" path=\"scripts\"", "scripts is a folder"),
         ("shell \"x\" inline=\"true\" run=\"twice\"", "`run` cannot be \"twice\""),
         ("shell \"x\" inline=\"true\" before=\"y\"", "there is no provisioner `y` to stand beside"),
+        ("shell \"x\" inline=\"true\" before=\"x\" behind=\"x\"", "a provisioner has one place"),
         ("shell \"x\" inline=\"true\" only=1", "chooses a machine of a group"),
         ("shell \"x\" inline=\"{if-first a b}\"", "known only in machines with a `count`"),
         ("file \"scripts/own.sh\" \"relative\"", "is not an absolute path"),

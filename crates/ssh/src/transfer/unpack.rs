@@ -8,6 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tar::{Archive, Entry, EntryType};
 
+/// What headers of an archive may take beside the contents, in bytes.
+const OVERHEAD: u64 = 64 << 20;
+
 /// What came.
 pub(super) struct Unpacked {
     /// Whether it is a folder.
@@ -18,14 +21,16 @@ pub(super) struct Unpacked {
 
 /// Unpacks into `root`, which does not exist yet: it becomes the file or the folder.
 pub(super) fn unpack(input: impl Read, root: &Utf8Path, job: &Job) -> Result<Unpacked> {
-    let mut archive = Archive::new(input);
+    // Headers take room as well, and long names are read into memory whole: what comes ends somewhere.
+    let mut archive = Archive::new(input.take(job.limit.saturating_mul(2).saturating_add(OVERHEAD)));
     archive.set_preserve_mtime(true);
     let mut folders = Vec::new();
     let mut unpacked = Unpacked { folder: false, skipped: Vec::new() };
     let mut any = false;
     for entry in archive.entries().map_err(job.wrong())? {
         let mut entry = entry.map_err(job.wrong())?;
-        let size = entry.header().entry_size().map_err(job.wrong())?;
+        // What is really written, also of sparse files and where a further header says so.
+        let size = entry.size();
         job.count(size)?;
         let name = inside(&entry.path().map_err(job.wrong())?).ok_or_else(|| job.outside(&entry))?;
         let kind = entry.header().entry_type();
@@ -122,11 +127,16 @@ fn inside(path: &Path) -> Option<PathBuf> {
 fn leads_inside(name: &Path, entry: &Entry<'_, impl Read>) -> bool {
     let Ok(Some(target)) = entry.link_name() else { return false };
     let mut depth = name.components().count().saturating_sub(1);
+    let mut goes_down = false;
     for component in target.components() {
         match component {
-            Component::Normal(_) => depth += 1,
+            Component::Normal(_) => {
+                depth += 1;
+                goes_down = true;
+            }
             Component::CurDir => {}
-            Component::ParentDir if depth > 0 => depth -= 1,
+            // Behind a folder that is a link itself, `..` leads elsewhere than it looks.
+            Component::ParentDir if depth > 0 && !goes_down => depth -= 1,
             Component::ParentDir | Component::RootDir | Component::Prefix(_) => return false,
         }
     }
