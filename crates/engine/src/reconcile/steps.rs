@@ -35,7 +35,10 @@ pub(crate) fn due(
             // What runs every time anyway is no news for what comes behind it.
             let spreads = !matches!(cause, Cause::Always);
             let behind = specs.iter().skip(position + 1);
-            let stale = behind.filter(|other| spreads && leads_to(&spec.id, other)).map(|other| other.id.clone());
+            // The same thing once more, because the user wants it, shakes nothing.
+            let is_same = done.iter().any(|record| record.id == spec.id && record.digest == step.digest());
+            let shakes = spreads && !(is_same && matches!(cause, Cause::Requested));
+            let stale = behind.filter(|other| shakes && leads_to(&spec.id, other)).map(|other| other.id.clone());
             let stale = stale.collect();
             due.push(Due { step, cause, spreads, stale });
         }
