@@ -23,6 +23,10 @@ if command -v apt-get >/dev/null; then
     }
     # An installation that was cut leaves packages half configured, and apt refuses to go on until that is mended.
     [ -z "$(dpkg --audit)" ] || again dpkg --configure -a
+    # One that was cut while it was laid out can only be taken away; what is wanted of it is installed again below.
+    cut=$(dpkg-query -W -f '${db:Status-Eflag} ${Package}\n' | sed -n 's/^reinstreq //p')
+    # shellcheck disable=SC2086 # names of packages hold no blanks
+    [ -z "$cut" ] || dpkg --remove --force-remove-reinstreq --force-depends $cut
     again apt-get -qq -o DPkg::Lock::Timeout=300 -o APT::Update::Error-Mode=any update
     # shellcheck disable=SC2086 # names of packages hold no blanks
     apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install -y --no-install-recommends --allow-downgrades $missing

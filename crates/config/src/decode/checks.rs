@@ -168,6 +168,10 @@ fn check(eval: &mut Eval<'_, '_>, mut reader: Reader<'_>, on: &Member, cast: &Ca
         eval.wrong(then.name_at(), "`then` belongs to `restart`", "checks run in the file's order without it");
     }
     if let Some(node) = restart {
+        if let Some(expect) = expects.first() {
+            let help = "the checks that `then` names say what must hold afterwards";
+            eval.wrong(expect.name_at(), "a restart has no output to expect something of", help);
+        }
         let machines = restarted(eval, node, cast)?;
         let then = then.map(|node| names(eval, node)).unwrap_or_default();
         return Some(CheckSpec {

@@ -211,6 +211,8 @@ fn a_group_that_was_scaled_to_nothing_leaves_its_checks_out() {
     assert_eq!(names("0"), ["count", "restart"]);
     let found = wrong("machine \"a\"\ncheck \"r\" on=\"a\" { restart \"a\"; then \"none\" }");
     assert!(found[0].contains("there is no check `none`"), "{found:?}");
+    let found = wrong("machine \"a\"\ncheck \"r\" on=\"a\" { restart \"a\"; expect stdout=\"x\" }");
+    assert!(found[0].contains("no output to expect"), "{found:?}");
 }
 
 #[test]
