@@ -1,7 +1,9 @@
 //! From what should be and what is to what has to be done. Everything here is pure: no I/O, no clock, no randomness.
 
 mod addresses;
+mod boxes;
 mod budget;
+mod changes;
 mod down;
 mod graph;
 mod ports;
@@ -10,10 +12,10 @@ mod steps;
 mod up;
 
 pub use addresses::Addresses;
+pub use boxes::build_boxes;
 pub use budget::check_budget;
 pub use down::{DestroyOptions, destroy, halt};
 pub use ports::HostPorts;
-pub use up::{Desired, ProvisionOptions, UpOptions, build_boxes, provision, up};
+pub use up::{Desired, ProvisionOptions, UpOptions, provision, up};
 
 pub(crate) use graph::Graph;
-pub(crate) use up::changes;

@@ -1,6 +1,6 @@
 //! Which provisioning steps a machine needs. Pure.
 
-use super::changes;
+use super::changes::changes;
 use crate::ProvisionOptions;
 use rig_model::{Cause, Field, ResolvedStep, RunPolicy, StepId, StepRecord, StepSpec};
 

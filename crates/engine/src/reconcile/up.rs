@@ -1,18 +1,15 @@
 //! The plan that makes what is into what the file says.
 
-use super::{
-    Addresses, Graph, HostPorts, budget, down,
-    resolve::Resolver,
-    steps::{self, Due},
-};
+mod provisioning;
+mod undeclared;
+
+use super::{Addresses, Graph, HostPorts, boxes::BoxOps, budget, changes::changes, down, resolve::Resolver};
 use crate::{BoxTable, PlanError, Provisioning, Selection};
 use camino::Utf8Path;
 use rig_model::{
-    Action, BoxName, Cause, Condition, Dependency, EngineFacts, Field, FieldChange, FileSource, MachineId, MachineSpec,
-    MachineState, Name, Observed, ObservedMachine, OpId, Plan, PlanNote, ResolvedMachine, ResolvedStep, StepKind,
-    Workspace,
+    Action, BoxName, Cause, Condition, Dependency, EngineFacts, MachineId, MachineSpec, MachineState, Name, Observed,
+    ObservedMachine, OpId, Plan, ResolvedMachine, Workspace,
 };
-use rig_recipes::Facts;
 use std::collections::BTreeMap;
 
 /// What should be.
@@ -68,7 +65,7 @@ pub fn up(
     selection: &Selection,
     options: &UpOptions,
 ) -> Result<Plan, Vec<PlanError>> {
-    plan(desired, observed, selection, options, Work::Everything)
+    plan(desired, observed, selection, options, About::Everything)
 }
 
 /// Makes the plan that runs provisioning steps on machines that run, and does nothing else to them.
@@ -82,12 +79,12 @@ pub fn provision(
     options: ProvisionOptions,
 ) -> Result<Plan, Vec<PlanError>> {
     let options = UpOptions { existing_only: true, provision: options, ..UpOptions::default() };
-    plan(desired, observed, selection, &options, Work::Steps)
+    plan(desired, observed, selection, &options, About::Steps)
 }
 
 /// What a plan is about.
 #[derive(Clone, Copy)]
-enum Work {
+enum About {
     Everything,
     Steps,
 }
@@ -97,7 +94,7 @@ fn plan(
     observed: &Observed,
     selection: &Selection,
     options: &UpOptions,
-    work: Work,
+    about: About,
 ) -> Result<Plan, Vec<PlanError>> {
     let workspace = desired.workspace;
     let selected = |id: &MachineId| {
@@ -124,8 +121,7 @@ fn plan(
         resolver,
         graph: Graph::default(),
         networks: BTreeMap::new(),
-        boxes: BTreeMap::new(),
-        artifacts: BTreeMap::new(),
+        boxes: BoxOps::new(workspace, desired.boxes),
         removed: Vec::new(),
         replaced: BTreeMap::new(),
         machines: BTreeMap::new(),
@@ -133,15 +129,15 @@ fn plan(
     let machines: Vec<&MachineSpec> =
         dependencies_first(workspace).into_iter().filter(|machine| selected(&machine.id)).collect();
     let mut errors = Vec::new();
-    if let Work::Everything = work {
+    if let About::Everything = about {
         errors.extend(planner.remove_undeclared(selection));
         // Everything that goes goes first: what is made may need its address or its port.
         errors.extend(machines.iter().filter_map(|machine| planner.remove_changed(machine).err()));
     }
     for machine in &machines {
-        let planned = match work {
-            Work::Everything => planner.machine(machine),
-            Work::Steps => planner.steps_alone(machine),
+        let planned = match about {
+            About::Everything => planner.machine(machine),
+            About::Steps => planner.steps_alone(machine),
         };
         errors.extend(planned.err());
     }
@@ -183,8 +179,7 @@ struct Planner<'a> {
     resolver: Resolver<'a>,
     graph: Graph,
     networks: BTreeMap<(Name, Name), OpId>,
-    boxes: BTreeMap<BoxName, OpId>,
-    artifacts: BTreeMap<Name, OpId>,
+    boxes: BoxOps<'a>,
     /// Removals that free addresses and ports for what is created.
     removed: Vec<OpId>,
     /// Machines that are removed to be made anew, and why.
@@ -193,60 +188,6 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Machines that are there and that the file does not declare. Those of one group go one by one, the last one first.
-    fn remove_undeclared(&mut self, selection: &Selection) -> Vec<PlanError> {
-        let mut refused = Vec::new();
-        let mut left: BTreeMap<(&Name, &Name), OpId> = BTreeMap::new();
-        for seen in self.observed.machines.iter().rev() {
-            if self.desired.workspace.machine(&seen.id).is_some() || !selection.contains(&seen.id) {
-                continue;
-            }
-            let topology = self.desired.workspace.topologies.get(&seen.id.topology);
-            let count = topology.and_then(|topology| topology.counts.get(&seen.group)).filter(|_| seen.index.is_some());
-            let cause = if let Some(count) = count {
-                Cause::ScaledDown { count: *count }
-            } else if self.options.remove_orphans {
-                Cause::Undeclared
-            } else {
-                self.graph.note(PlanNote {
-                    text: format!("machine {} is there, but the file does not declare it", seen.id),
-                    hint: Some(format!("`rig destroy {}` or `rig up --remove-orphans` removes it", seen.id)),
-                    origin: None,
-                });
-                continue;
-            };
-            let leave = topology.and_then(|topology| topology.leaves.get(&seen.group));
-            let leave = leave.filter(|_| count.is_some() && !self.options.force_leave);
-            if leave.is_some() && seen.state != MachineState::Running {
-                refused.push(PlanError::CannotLeave { machine: seen.id.clone(), state: seen.state.to_string() });
-                continue;
-            }
-            let group = (&seen.id.topology, &seen.group);
-            let before = left.get(&group).copied();
-            let handed_over = leave.map(|leave| {
-                let action =
-                    Action::Leave { machine: seen.id.clone(), command: leave.command.clone(), timeout: leave.timeout };
-                self.graph.add(action, cause.clone(), before)
-            });
-            let op = down::remove(&mut self.graph, self.desired.workspace, seen, &cause, handed_over);
-            self.removed.push(op);
-            if leave.is_some() {
-                left.insert(group, op);
-            }
-            if leave.is_some_and(|leave| leave.remove_volumes) {
-                for volume in self.observed.volumes.iter().filter(|volume| volume.machine == seen.id) {
-                    let action = Action::RemoveVolume {
-                        machine: volume.machine.clone(),
-                        name: volume.name.clone(),
-                        native: volume.native.clone(),
-                    };
-                    self.removed.push(self.graph.add(action, cause.clone(), [op]));
-                }
-            }
-        }
-        refused
-    }
-
     /// Removes a machine that was made from other values than the file gives now.
     fn remove_changed(&mut self, spec: &MachineSpec) -> Result<(), PlanError> {
         let Some(seen) = self.observed.machines.iter().find(|seen| seen.id == spec.id) else { return Ok(()) };
@@ -330,7 +271,8 @@ impl Planner<'_> {
     fn create(&mut self, spec: &MachineSpec, resolved: ResolvedMachine, cause: Cause) -> Result<(), PlanError> {
         let mut after = self.removed.clone();
         after.extend(self.network_ops(spec));
-        after.extend(self.box_op(&spec.box_name, &format!("machine {}", spec.id)));
+        let needed = Cause::NeededBy { what: format!("machine {}", spec.id) };
+        after.extend(self.boxes.make(&mut self.graph, &spec.box_name, needed));
         let created = self.graph.add(Action::CreateMachine { machine: Box::new(resolved) }, cause.clone(), after);
         self.start(spec, None, cause, vec![created])
     }
@@ -361,67 +303,6 @@ impl Planner<'_> {
     fn reached(&self, dependencies: &[Dependency]) -> Vec<OpId> {
         let reach = |other: &Dependency| self.machines.get(&other.machine)?.reach(other.condition);
         dependencies.iter().filter_map(reach).collect()
-    }
-
-    /// Connects to a machine and runs the steps that are due. `seen` is what is there of it, `started` the operation that
-    /// starts it. Gives the last operation, and the first step in words.
-    fn steps(
-        &mut self,
-        spec: &MachineSpec,
-        seen: Option<&ObservedMachine>,
-        started: Option<(OpId, Cause)>,
-    ) -> Result<Option<(OpId, String)>, PlanError> {
-        let Some(topology) = self.desired.workspace.topologies.get(&spec.id.topology).filter(|_| spec.ssh.is_some())
-        else {
-            return Ok(None);
-        };
-        let ip = |machine: &MachineId| self.resolver.ip(machine);
-        let facts = Facts::new(self.desired.workspace.name.as_str(), topology, spec, &ip);
-        let resolve = |step| rig_recipes::resolve(step, &spec.id, &facts, &self.desired.provisioning.contents, &ip);
-        let resolved: Vec<ResolvedStep> = spec.steps.iter().map(resolve).collect::<Result<_, _>>()?;
-        let record = self.desired.provisioning.records.get(&spec.id);
-        // A record belongs to one machine: one that was made anew starts without.
-        let record = record.filter(|record| seen.is_some_and(|seen| seen.native == record.native));
-        let done = record.map_or(&[][..], |record| &record.steps);
-        let due = steps::due(&spec.steps, resolved, done, &self.options.provision);
-        let connect_cause = match (&started, due.first()) {
-            (Some((_, cause)), _) => cause.clone(),
-            (None, Some(first)) => Cause::NeededBy { what: format!("step {}", first.step.id) },
-            (None, None) => return Ok(None),
-        };
-        let first = due.first().map_or_else(String::new, |due| due.step.id.to_string());
-        let connect = Action::Connect { machine: spec.id.clone() };
-        let mut last = self.graph.add(connect, connect_cause, started.map(|(op, _)| op));
-        for Due { step, cause, stale, .. } in due {
-            let mut after = vec![last];
-            if let Some(declared) = spec.steps.iter().find(|declared| declared.id == step.id) {
-                after.extend(self.reached(&declared.after));
-                if let StepKind::File { source: FileSource::Artifact(artifact), .. } = &declared.kind {
-                    after.extend(self.artifact_op(&artifact.name, &format!("machine {}", spec.id)));
-                }
-            }
-            let action = Action::Provision { machine: spec.id.clone(), step: Box::new(step), stale };
-            last = self.graph.add(action, cause, after);
-        }
-        self.machines.entry(spec.id.clone()).or_default().provisioned = Some(last);
-        Ok(Some((last, first)))
-    }
-
-    /// Runs steps on a machine that runs, and waits until it is ready again.
-    fn steps_alone(&mut self, spec: &MachineSpec) -> Result<(), PlanError> {
-        let Some(seen) = self.observed.machines.iter().find(|seen| seen.id == spec.id) else { return Ok(()) };
-        if seen.state != MachineState::Running {
-            self.graph.note(PlanNote {
-                text: format!("machine {} is {}, nothing is provisioned in it", spec.id, seen.state),
-                hint: Some("`rig up` starts it".to_owned()),
-                origin: None,
-            });
-            return Ok(());
-        }
-        match self.steps(spec, Some(seen), None)? {
-            Some((last, step)) => self.await_ready(spec, Cause::Follows { step }, [last]),
-            None => Ok(()),
-        }
     }
 
     fn await_ready(
@@ -467,97 +348,6 @@ impl Planner<'_> {
         }
         ops
     }
-
-    /// The operation that makes a box, with those for its parents and artifacts; nothing when it is there.
-    fn box_op(&mut self, name: &BoxName, needed_by: &str) -> Option<OpId> {
-        if let Some(op) = self.boxes.get(name) {
-            return Some(*op);
-        }
-        let choice = self.desired.boxes.get(name)?;
-        if choice.present {
-            return None;
-        }
-        let needed = format!("box {name}");
-        let mut after: Vec<OpId> =
-            choice.parent.as_ref().and_then(|parent| self.box_op(parent, &needed)).into_iter().collect();
-        for artifact in &choice.artifacts {
-            after.extend(self.artifact_op(artifact, &needed));
-        }
-        let action = Action::BuildBox {
-            name: name.clone(),
-            image: choice.image.clone(),
-            digest: choice.digest.clone(),
-            no_cache: choice.no_cache,
-        };
-        let op = self.graph.add(action, Cause::NeededBy { what: needed_by.to_owned() }, after);
-        self.boxes.insert(name.clone(), op);
-        Some(op)
-    }
-
-    fn artifact_op(&mut self, name: &Name, needed_by: &str) -> Option<OpId> {
-        if let Some(op) = self.artifacts.get(name) {
-            return Some(*op);
-        }
-        let artifact = self.desired.workspace.artifacts.get(name)?;
-        let action = Action::FetchArtifact { artifact: Box::new(artifact.clone()) };
-        let op = self.graph.add(action, Cause::NeededBy { what: needed_by.to_owned() }, []);
-        self.artifacts.insert(name.clone(), op);
-        Some(op)
-    }
-}
-
-/// The plan that makes the boxes of the table that are not there, and nothing else.
-#[must_use]
-pub fn build_boxes(workspace: &Workspace, boxes: &BoxTable) -> Plan {
-    let mut ops: BTreeMap<BoxName, OpId> = BTreeMap::new();
-    let mut artifacts: BTreeMap<Name, OpId> = BTreeMap::new();
-    let mut graph = Graph::default();
-    // Parents stand before children in the table.
-    for (name, choice) in boxes.iter().filter(|(_, choice)| !choice.present) {
-        let mut after: Vec<OpId> =
-            choice.parent.as_ref().and_then(|parent| ops.get(parent)).copied().into_iter().collect();
-        for artifact in &choice.artifacts {
-            let Some(spec) = workspace.artifacts.get(artifact) else { continue };
-            let op = artifacts.entry(artifact.clone()).or_insert_with(|| {
-                let cause = Cause::NeededBy { what: format!("box {name}") };
-                graph.add(Action::FetchArtifact { artifact: Box::new(spec.clone()) }, cause, [])
-            });
-            after.push(*op);
-        }
-        let action = Action::BuildBox {
-            name: name.clone(),
-            image: choice.image.clone(),
-            digest: choice.digest.clone(),
-            no_cache: choice.no_cache,
-        };
-        let cause = if choice.no_cache { Cause::Requested } else { Cause::Missing };
-        let op = graph.add(action, cause, after);
-        ops.insert(name.clone(), op);
-    }
-    graph.finish(workspace)
-}
-
-/// Which properties differ. Values that were sealed are compared sealed.
-pub(crate) fn changes(old: &[Field], new: &[Field]) -> Vec<FieldChange> {
-    let old: BTreeMap<&str, &Field> = old.iter().map(|field| (field.path.as_str(), field)).collect();
-    let new: BTreeMap<&str, &Field> = new.iter().map(|field| (field.path.as_str(), field)).collect();
-    let mut paths: Vec<&str> = old.keys().chain(new.keys()).copied().collect();
-    paths.sort_unstable();
-    paths.dedup();
-    let same = |old: &Field, new: &Field| if old.is_sealed() { *old == new.clone().sealed() } else { old == new };
-    paths
-        .into_iter()
-        .filter_map(|path| {
-            let (old, new) = (old.get(path), new.get(path));
-            if let (Some(old), Some(new)) = (old, new)
-                && same(old, new)
-            {
-                return None;
-            }
-            let value = |field: Option<&&Field>| field.map(|field| field.value.clone());
-            Some(FieldChange { field: path.to_owned(), old: value(old), new: value(new) })
-        })
-        .collect()
 }
 
 /// Machines in an order in which one stands behind all it depends on. `after` has no cycles: the decoder refuses them.

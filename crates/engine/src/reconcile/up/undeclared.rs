@@ -1,0 +1,62 @@
+//! Machines that are there and that the file does not declare, or not any more.
+
+use super::Planner;
+use crate::{PlanError, Selection, reconcile::down};
+use rig_model::{Action, Cause, MachineState, Name, OpId, PlanNote};
+use std::collections::BTreeMap;
+
+impl Planner<'_> {
+    /// Removes machines that the file does not declare. Those of one group go one by one, the last one first.
+    pub(super) fn remove_undeclared(&mut self, selection: &Selection) -> Vec<PlanError> {
+        let mut refused = Vec::new();
+        let mut left: BTreeMap<(&Name, &Name), OpId> = BTreeMap::new();
+        for seen in self.observed.machines.iter().rev() {
+            if self.desired.workspace.machine(&seen.id).is_some() || !selection.contains(&seen.id) {
+                continue;
+            }
+            let topology = self.desired.workspace.topologies.get(&seen.id.topology);
+            let count = topology.and_then(|topology| topology.counts.get(&seen.group)).filter(|_| seen.index.is_some());
+            let cause = if let Some(count) = count {
+                Cause::ScaledDown { count: *count }
+            } else if self.options.remove_orphans {
+                Cause::Undeclared
+            } else {
+                self.graph.note(PlanNote {
+                    text: format!("machine {} is there, but the file does not declare it", seen.id),
+                    hint: Some(format!("`rig destroy {}` or `rig up --remove-orphans` removes it", seen.id)),
+                    origin: None,
+                });
+                continue;
+            };
+            let leave = topology.and_then(|topology| topology.leaves.get(&seen.group));
+            let leave = leave.filter(|_| count.is_some() && !self.options.force_leave);
+            if leave.is_some() && seen.state != MachineState::Running {
+                refused.push(PlanError::CannotLeave { machine: seen.id.clone(), state: seen.state.to_string() });
+                continue;
+            }
+            let group = (&seen.id.topology, &seen.group);
+            let before = left.get(&group).copied();
+            let handed_over = leave.map(|leave| {
+                let action =
+                    Action::Leave { machine: seen.id.clone(), command: leave.command.clone(), timeout: leave.timeout };
+                self.graph.add(action, cause.clone(), before)
+            });
+            let op = down::remove(&mut self.graph, self.desired.workspace, seen, &cause, handed_over);
+            self.removed.push(op);
+            if leave.is_some() {
+                left.insert(group, op);
+            }
+            if leave.is_some_and(|leave| leave.remove_volumes) {
+                for volume in self.observed.volumes.iter().filter(|volume| volume.machine == seen.id) {
+                    let action = Action::RemoveVolume {
+                        machine: volume.machine.clone(),
+                        name: volume.name.clone(),
+                        native: volume.native.clone(),
+                    };
+                    self.removed.push(self.graph.add(action, cause.clone(), [op]));
+                }
+            }
+        }
+        refused
+    }
+}
