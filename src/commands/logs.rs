@@ -8,13 +8,10 @@ use crate::{
     render::{self, Mode},
 };
 use futures_util::{StreamExt, stream};
-use rig_engine::{EngineError, Selection};
+use rig_engine::{EngineError, Lines, Selection};
 use rig_model::{Event, LogLine, MachineId, Stream};
 use rig_provider_api::{LogEvent, LogRequest, MachineRef, ObserveScope};
 use std::time::Duration;
-
-/// The longest line that is kept together, in bytes; longer ones are cut into pieces.
-const LINE: usize = 64 << 10;
 
 /// Shows the output of machines, each line with its machine's name where there are several.
 pub(crate) async fn run(app: &App, arguments: &Logs) -> Result<(), Failure> {
@@ -66,11 +63,11 @@ pub(crate) async fn run(app: &App, arguments: &Logs) -> Result<(), Failure> {
         };
         let Some((position, event)) = next else { break };
         let LogEvent { stream, bytes } = event?;
-        for line in lines[position][stream as usize].push(&bytes) {
+        for line in lines[position][stream as usize].take(&bytes) {
             show(position, stream, line);
         }
     }
-    for (position, streams) in lines.iter_mut().enumerate() {
+    for (position, streams) in lines.into_iter().enumerate() {
         for (stream, rest) in [Stream::Stdout, Stream::Stderr].into_iter().zip(streams) {
             if let Some(line) = rest.rest() {
                 show(position, stream, line);
@@ -81,40 +78,4 @@ pub(crate) async fn run(app: &App, arguments: &Logs) -> Result<(), Failure> {
         return Err(Failure::Said(ExitCode::Interrupted));
     }
     Ok(())
-}
-
-/// Puts pieces of output together to lines.
-#[derive(Default)]
-struct Lines(Vec<u8>);
-
-impl Lines {
-    fn push(&mut self, bytes: &[u8]) -> Vec<String> {
-        self.0.extend_from_slice(bytes);
-        let mut lines = Vec::new();
-        while let Some(end) = self.0.iter().position(|byte| *byte == b'\n').or((self.0.len() > LINE).then_some(LINE)) {
-            let line: Vec<u8> = self.0.drain(..=end).collect();
-            lines.push(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned());
-        }
-        lines
-    }
-
-    fn rest(&mut self) -> Option<String> {
-        (!self.0.is_empty()).then(|| String::from_utf8_lossy(&std::mem::take(&mut self.0)).into_owned())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_become_lines() {
-        let mut lines = Lines::default();
-        assert_eq!(lines.push(b"on"), Vec::<String>::new());
-        assert_eq!(lines.push(b"e\r\ntwo\nth"), vec!["one", "two"]);
-        assert_eq!(lines.rest(), Some("th".to_owned()));
-        assert_eq!(lines.rest(), None);
-        assert_eq!(lines.push(&vec![b'x'; LINE * 2]).len(), 1);
-        assert_eq!(Lines::default().push(b"\xff\n"), vec!["\u{fffd}"]);
-    }
 }

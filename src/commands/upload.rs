@@ -3,7 +3,7 @@
 use super::ssh::{mutable, patience};
 use crate::{app::App, cli::Upload, engine_choice::Start, failure::Failure};
 use rig_engine::{Access, EngineError};
-use rig_model::{Event, OpId, Outcome, Phase, Progress, seconds};
+use rig_model::{Event, OWN_FOLDER, OpId, Outcome, Phase, Progress, seconds};
 use rig_provider_api::ObserveScope;
 use rig_ssh::transfer::{UploadOptions, UploadSource, upload};
 use std::time::{Duration, Instant};
@@ -25,7 +25,8 @@ pub(crate) async fn run(app: &App, arguments: &Upload) -> Result<(), Failure> {
     let failed = |error| EngineError::Ssh { machine: id.clone(), error, tail: Vec::new() };
     let target = target(&connection, &arguments.destination).await.map_err(failed)?;
     let bulk = connection.another(&patience(&cx), &|_| ()).await.map_err(failed)?;
-    let options = UploadOptions { mode: None, owner: None, sudo: arguments.sudo };
+    let leave_out = Some(OWN_FOLDER.to_owned());
+    let options = UploadOptions { sudo: arguments.sudo, leave_out, ..UploadOptions::default() };
     let content = if metadata.is_dir() { UploadSource::Folder(source) } else { UploadSource::File(source) };
 
     let (sink, op, began) = (app.ui.sink(), OpId(1), Instant::now());

@@ -118,13 +118,21 @@ impl Lab {
 
     /// Everything that the engine says of a machine's container.
     pub(crate) fn container(&self, machine: &str) -> String {
+        let container = self.container_name(machine);
+        self.docker(async |docker| format!("{:?}", docker.inspect_container(&container, None).await.unwrap()))
+    }
+
+    fn container_name(&self, machine: &str) -> String {
+        format!("{}.{}", self.name, machine.replace('/', "."))
+    }
+
+    /// Asks the engine that the program uses, past the program.
+    fn docker<T>(&self, ask: impl AsyncFnOnce(Docker) -> T) -> T {
         let engine = self.ok(&["engine", "status", "--json"]).json();
         let endpoint = engine["endpoint"].as_str().unwrap().to_owned();
-        let container = format!("{}.{}", self.name, machine.replace('/', "."));
-        tokio::runtime::Runtime::new().unwrap().block_on(async move {
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
             let docker = Docker::connect_with_unix(&endpoint, 60, bollard::API_DEFAULT_VERSION).unwrap();
-            let docker = docker.negotiate_version().await.unwrap();
-            format!("{:?}", docker.inspect_container(&container, None).await.unwrap())
+            ask(docker.negotiate_version().await.unwrap()).await
         })
     }
 
@@ -176,12 +184,8 @@ impl Lab {
 
     /// Everything on the engine that carries this workspace's label.
     pub(crate) fn left(&self) -> Vec<String> {
-        let engine = self.ok(&["engine", "status", "--json"]).json();
-        let endpoint = engine["endpoint"].as_str().unwrap().to_owned();
         let label = format!("rig.workspace={}", self.name);
-        tokio::runtime::Runtime::new().unwrap().block_on(async move {
-            let docker = Docker::connect_with_unix(&endpoint, 60, bollard::API_DEFAULT_VERSION).unwrap();
-            let docker = docker.negotiate_version().await.unwrap();
+        self.docker(async |docker| {
             let filters = || Some(HashMap::from([("label".to_owned(), vec![label.clone()])]));
             let containers = ListContainersOptions { all: true, filters: filters(), ..Default::default() };
             let containers = docker.list_containers(Some(containers)).await.unwrap();
@@ -198,14 +202,8 @@ impl Lab {
 
     /// Kills a machine as somebody outside rig would.
     pub(crate) fn kill(&self, machine: &str) {
-        let engine = self.ok(&["engine", "status", "--json"]).json();
-        let endpoint = engine["endpoint"].as_str().unwrap().to_owned();
-        let container = format!("{}.{}", self.name, machine.replace('/', "."));
-        tokio::runtime::Runtime::new().unwrap().block_on(async move {
-            let docker = Docker::connect_with_unix(&endpoint, 60, bollard::API_DEFAULT_VERSION).unwrap();
-            let docker = docker.negotiate_version().await.unwrap();
-            docker.kill_container(&container, None).await.unwrap();
-        });
+        let container = self.container_name(machine);
+        self.docker(async |docker| docker.kill_container(&container, None).await.unwrap());
     }
 }
 

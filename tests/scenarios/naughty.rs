@@ -60,13 +60,11 @@ recipe "tool" {
 #[test]
 fn steps_run_once_and_again_when_they_change() {
     let own = r#"
-        shell "args" { inline "printf '%s\n' \"$@\" >/root/args; printf '%s' \"$TOKEN\" >/root/token"; args "a b" "c'd" "$HOME"; env { TOKEN "s3cret-token" } }
+        shell "args" inline="printf '%s\n' \"$@\" >/srv/args; printf '%s' \"$TOKEN\" >/srv/token" { args "a b" "c'd" "$HOME"; env { TOKEN "s3cret-token" } }
         packages "netcat-openbsd"
         recipe "tool" greeting="hello"
         shell "always" inline="echo once more" run="always""#;
-    // An attribute is written as a property.
-    let own = own.replace("{ inline \"", "inline=\"").replace("/root/token\";", "/root/token\" {");
-    let text = text(&own, "machine \"node\" count=2 { shell \"index\" inline=\"echo $RIG_INDEX >/root/index\" }");
+    let text = text(own, "machine \"node\" count=2 { shell \"index\" inline=\"echo $RIG_INDEX >/srv/index\" }");
     let lab = lab("steps", &text);
     lab.put("recipes/tool/recipe.kdl", RECIPE);
     lab.put("recipes/tool/config.j2", "greeting = {{ greeting }}\nme = {{ machine.host }} {{ machine.ip }}\n{% for peer in peers %}\npeer = {{ peer.name }}\n{% endfor %}\n");
@@ -75,9 +73,9 @@ fn steps_run_once_and_again_when_they_change() {
 
     let up = lab.ok(&["up", "--json"]);
     let read = |machine: &str, path: &str| lab.ok(&["exec", machine, "--", "cat", path]).stdout;
-    assert_eq!(read("node1", "/root/args"), "a b\nc'd\n$HOME\n");
-    assert_eq!(read("node1", "/root/token"), "s3cret-token");
-    assert_eq!(read("node2", "/root/index"), "2\n");
+    assert_eq!(read("node1", "/srv/args"), "a b\nc'd\n$HOME\n");
+    assert_eq!(read("node1", "/srv/token"), "s3cret-token");
+    assert_eq!(read("node2", "/srv/index"), "2\n");
     let ip = lab.fact("lab/node1", "ip");
     assert_eq!(
         read("node1", "/etc/tool.conf"),
@@ -135,9 +133,9 @@ fn steps_run_once_and_again_when_they_change() {
     let plan = lab.ok(&["plan", "--json"]).json();
     assert!(steps(&plan).iter().all(|step| step.starts_with("node2: ")) && steps(&plan).len() > 4, "{plan}");
     lab.ok(&["up", "--no-provision"]);
-    assert_eq!(lab.run(&["exec", "node2", "--", "test", "-e", "/root/index"]).code, 1);
+    assert_eq!(lab.run(&["exec", "node2", "--", "test", "-e", "/srv/index"]).code, 1);
     lab.ok(&["up"]);
-    assert_eq!(read("node2", "/root/index"), "2\n");
+    assert_eq!(read("node2", "/srv/index"), "2\n");
     // Services come back with their machine.
     lab.ok(&["exec", "node2", "--", "rm", "/tmp/said"]);
     lab.ok(&["halt", "node2"]);
@@ -199,9 +197,9 @@ fn ssh_is_what_openssh_would_be() {
 #[test]
 fn a_step_that_fails_says_why_and_is_done_next_time() {
     let broken = r#"
-        shell "first" inline="echo ran >>/root/first"
+        shell "first" inline="echo ran >>/srv/first"
         shell "second" inline="printf 'some \\377 words\\n'; echo the last words >&2; exit 3" only=1
-        shell "third" inline="echo ran >>/root/third""#;
+        shell "third" inline="echo ran >>/srv/third""#;
     let machines = "machine \"node\" count=2";
     let lab = lab("failing", &text(broken, machines));
     let run = lab.run(&["up"]).code(1);
@@ -214,26 +212,26 @@ fn a_step_that_fails_says_why_and_is_done_next_time() {
         assert!(run.stderr.contains(part), "{part:?} is not in {}", run.stderr);
     }
     // The other machine is whole.
-    lab.ok(&["exec", "node2", "--", "test", "-e", "/root/third"]);
-    assert_eq!(lab.run(&["exec", "node1", "--", "test", "-e", "/root/third"]).code, 1);
+    lab.ok(&["exec", "node2", "--", "test", "-e", "/srv/third"]);
+    assert_eq!(lab.run(&["exec", "node1", "--", "test", "-e", "/srv/third"]).code, 1);
     lab.write(&text(&broken.replace("exit 3", "true"), machines));
     let plan = lab.ok(&["plan", "--json"]).json();
     assert_eq!(steps(&plan), BTreeSet::from(["node1: second".to_owned(), "node1: third".to_owned()]));
     lab.ok(&["up"]);
-    assert_eq!(lab.ok(&["exec", "node1", "--", "cat", "/root/first"]).stdout, "ran\n");
+    assert_eq!(lab.ok(&["exec", "node1", "--", "cat", "/srv/first"]).stdout, "ran\n");
 
     // What a changed step shakes has to be done again, also when the run ends in between.
     let shaken = r#"
-        shell "first" inline="echo anew >>/root/first"
+        shell "first" inline="echo anew >>/srv/first"
         shell "second" inline="exit 4" only=1
-        shell "third" inline="echo ran >>/root/third""#;
+        shell "third" inline="echo ran >>/srv/third""#;
     lab.write(&text(shaken, machines));
     lab.run(&["up"]).code(1);
     lab.write(&text(&shaken.replace("exit 4", "true"), machines));
     let plan = lab.ok(&["plan", "--json"]).json();
     assert_eq!(steps(&plan), BTreeSet::from(["node1: second".to_owned(), "node1: third".to_owned()]));
     lab.ok(&["up"]);
-    assert_eq!(lab.ok(&["exec", "node1", "--", "cat", "/root/third"]).stdout, "ran\nran\n");
+    assert_eq!(lab.ok(&["exec", "node1", "--", "cat", "/srv/third"]).stdout, "ran\nran\n");
 
     // A program that a step leaves behind does not hold it up.
     let began = Instant::now();
@@ -319,10 +317,10 @@ const KILLS: u64 = 50;
 #[test]
 fn killed_at_any_moment_of_provisioning_the_next_run_completes() {
     let steps = r#"
-        shell "one" inline="sleep 0.2; echo one >>/root/done"
+        shell "one" inline="sleep 0.2; echo one >>/srv/done"
         file "boxes" "/opt/boxes"
         packages "netcat-openbsd"
-        shell "two" inline="sleep 0.2; echo two >>/root/done""#;
+        shell "two" inline="sleep 0.2; echo two >>/srv/done""#;
     let lab = lab("shot", &text(steps, "machine \"node\" count=2"));
     lab.ok(&["up"]);
     lab.ok(&["destroy", "-f"]);

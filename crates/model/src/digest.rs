@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::fmt;
+use std::{fmt, io};
+
+/// How much is hashed at a time, in bytes.
+const PIECE: usize = 1 << 16;
 
 /// A SHA-256 in lower-case hexadecimal, 64 characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,6 +23,21 @@ impl Digest {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(hex(&Sha256::digest(bytes)))
+    }
+
+    /// The hash of everything that is read.
+    ///
+    /// # Errors
+    /// Those of the reader.
+    pub fn read(mut reader: impl io::Read) -> io::Result<Self> {
+        let mut sha256 = Sha256::new();
+        let mut piece = vec![0; PIECE];
+        loop {
+            match reader.read(&mut piece)? {
+                0 => return Ok(Self(hex(&sha256.finalize()))),
+                count => sha256.update(&piece[..count]),
+            }
+        }
     }
 
     /// All 64 digits.
@@ -111,6 +129,7 @@ mod tests {
     #[test]
     fn a_digest_is_64_hexadecimal_digits() {
         assert_eq!(Digest::of(b"").as_str(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(Digest::read(&[7; PIECE + 1][..]).ok(), Some(Digest::of(&[7; PIECE + 1])));
         assert!(Digest::from_hex("e3b0").is_none());
         assert!(Digest::from_hex(&"g".repeat(64)).is_none());
     }

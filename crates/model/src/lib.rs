@@ -6,6 +6,7 @@ mod boxes;
 mod check;
 mod digest;
 mod event;
+mod listing;
 mod machine;
 mod name;
 mod network;
@@ -13,6 +14,7 @@ mod observed;
 mod origin;
 mod plan;
 mod probe;
+mod resolved;
 mod settings;
 mod size;
 mod step;
@@ -25,9 +27,10 @@ pub use check::{CheckSpec, CheckTarget, Expectation};
 pub use digest::{Digest, Hasher};
 pub use event::{Event, LogLine, Outcome, Progress, Stream, TimedEvent, Unit, seconds};
 pub use ipnet::Ipv4Net;
+pub use listing::{Entry, Listing, OWN_FOLDER};
 pub use machine::{
-    Condition, Dependency, Field, Idiom, LeaveSpec, Limits, MachineSpec, Mount, PortSpec, Protocol, RequestedPort,
-    ResolvedMachine, RestartPolicy, Security, SyncSpec, TmpfsSpec, VolumeSpec,
+    Condition, Dependency, Idiom, LeaveSpec, Limits, MachineSpec, PortSpec, Protocol, RequestedPort, RestartPolicy,
+    Security, SyncSpec, TmpfsSpec, VolumeSpec,
 };
 pub use name::{BoxName, MachineId, Name, NameError, ProviderId};
 pub use network::{Attachment, NetworkSpec, ResolvedNetwork, usable};
@@ -38,6 +41,7 @@ pub use observed::{
 pub use origin::Origin;
 pub use plan::{Action, Cause, FieldChange, OpId, Operation, Phase, Plan, PlanNote};
 pub use probe::{IpOf, Probe, ProbeKind, ReadySpec, Value};
+pub use resolved::{Field, Mount, ResolvedMachine};
 pub use settings::HostTrust;
 pub use size::{Bytes, MilliCpus, SizeError, parse_duration};
 pub use step::{

@@ -1,9 +1,9 @@
 //! Steps: what installs and configures software in a running machine.
 
-use crate::{ArtifactSpec, Dependency, Digest, Field, Hasher, Name, Origin, Text};
+use crate::{ArtifactSpec, Dependency, Digest, Field, Hasher, Listing, Name, Origin, Text};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 /// One provisioning step of one machine, as declared: in the machine's own block, or by a recipe that the machine uses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,8 +209,13 @@ pub enum Work {
 pub enum Content {
     /// These bytes.
     Bytes(Vec<u8>),
-    /// A file or folder of the host, an absolute path.
-    Path(String),
+    /// A file or folder of the host.
+    Path {
+        /// Where it is, an absolute path.
+        path: String,
+        /// What it held when it was read.
+        listing: Arc<Listing>,
+    },
     /// An artifact, from the host's cache.
     Artifact(Box<ArtifactSpec>),
 }

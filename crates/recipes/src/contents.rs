@@ -2,7 +2,7 @@
 
 use crate::{RecipeError, template};
 use camino::{Utf8Path, Utf8PathBuf};
-use rig_model::{Digest, FileSource, Hasher, MachineSpec, Origin, Script, StepKind};
+use rig_model::{Digest, Entry, FileSource, Listing, MachineSpec, OWN_FOLDER, Origin, Script, StepKind};
 use std::{
     collections::BTreeMap,
     io::{self, Read},
@@ -12,18 +12,12 @@ use std::{
 /// The largest script or template, in bytes: both are texts that people write.
 const LARGEST_TEXT: u64 = 4 << 20;
 
-/// rig's own folder in a workspace, which holds keys and changes with every run: it is left out wherever it is met.
-const OWN: &str = ".rig";
-
-/// How much of a file is hashed at a time, in bytes.
-const PIECE: usize = 1 << 16;
-
 /// What the files hold that steps name. Files are read once, however many machines have the step.
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
     folder: Utf8PathBuf,
     texts: BTreeMap<String, Arc<[u8]>>,
-    digests: BTreeMap<String, Digest>,
+    listings: BTreeMap<String, Arc<Listing>>,
 }
 
 impl Contents {
@@ -43,7 +37,7 @@ impl Contents {
                 StepKind::Template { source, .. } => contents
                     .text(source, &step.origin)
                     .and_then(|()| template::check(source, contents.get(source).unwrap_or_default())),
-                StepKind::File { source: FileSource::Path(path), .. } => contents.hash(path, &step.origin),
+                StepKind::File { source: FileSource::Path(path), .. } => contents.list(path, &step.origin),
                 _ => Ok(()),
             };
             if let Err(error) = read
@@ -60,9 +54,9 @@ impl Contents {
         self.texts.get(path).map(AsRef::as_ref)
     }
 
-    /// The hash of a file or folder.
-    pub(crate) fn digest(&self, path: &str) -> Option<&Digest> {
-        self.digests.get(path)
+    /// What a file or folder holds.
+    pub(crate) fn listing(&self, path: &str) -> Option<&Arc<Listing>> {
+        self.listings.get(path)
     }
 
     /// A path as the host sees it.
@@ -90,10 +84,10 @@ impl Contents {
         Ok(())
     }
 
-    fn hash(&mut self, path: &str, origin: &Origin) -> Result<(), RecipeError> {
-        if !self.digests.contains_key(path) {
-            let digest = hash(&self.folder.join(path)).map_err(|error| unreadable(origin, &error))?;
-            self.digests.insert(path.to_owned(), digest);
+    fn list(&mut self, path: &str, origin: &Origin) -> Result<(), RecipeError> {
+        if !self.listings.contains_key(path) {
+            let listing = list(&self.folder.join(path)).map_err(|error| unreadable(origin, &error))?;
+            self.listings.insert(path.to_owned(), Arc::new(listing));
         }
         Ok(())
     }
@@ -103,53 +97,43 @@ fn unreadable(origin: &Origin, error: &io::Error) -> RecipeError {
     RecipeError::Unreadable { origin: origin.clone(), why: error.to_string() }
 }
 
-/// The hash of a file, or of everything in a folder: names, contents and who may run it. Times do not count: a fresh
-/// clone of a repository is the same folder.
-fn hash(path: &Utf8Path) -> io::Result<Digest> {
-    let mut hasher = Hasher::new("files/1");
+/// Reads a file, or everything in a folder.
+fn list(path: &Utf8Path) -> io::Result<Listing> {
+    let mut listing = Listing::default();
     let mut walk = ignore::WalkBuilder::new(path);
-    walk.standard_filters(false).follow_links(false).sort_by_file_name(std::cmp::Ord::cmp);
-    walk.filter_entry(|entry| entry.file_name() != OWN);
+    walk.standard_filters(false).follow_links(false).filter_entry(|entry| entry.file_name() != OWN_FOLDER);
     for entry in walk.build() {
         let entry = entry.map_err(io::Error::other)?;
-        let Ok(relative) = entry.path().strip_prefix(path) else { continue };
-        let kind = entry.file_type().ok_or_else(|| io::Error::other(format!("{path} is no file")))?;
-        hasher.part(relative.to_string_lossy().replace('\\', "/"));
-        if kind.is_symlink() {
-            hasher.part("link").part(fs_err::read_link(entry.path())?.to_string_lossy().as_ref());
+        let here = Utf8Path::from_path(entry.path())
+            .ok_or_else(|| io::Error::other(format!("the name of {} is no UTF-8", entry.path().display())))?;
+        let kind = entry.file_type().ok_or_else(|| io::Error::other(format!("{here} is no file")))?;
+        let found = if kind.is_symlink() {
+            let target = fs_err::read_link(here)?;
+            Entry::Link { target: target.to_string_lossy().into_owned() }
         } else if kind.is_dir() {
-            hasher.part("folder");
-        } else if !kind.is_file() {
-            // Opening a pipe would wait for ever.
-            return Err(io::Error::other(format!("{} is neither a file, a folder nor a link", entry.path().display())));
-        } else {
-            let file = fs_err::File::open(entry.path())?;
+            Entry::Folder { mode: mode(&fs_err::metadata(here)?) }
+        } else if kind.is_file() {
+            let file = fs_err::File::open(here)?;
             let metadata = file.metadata()?;
-            hasher.part(if is_executable(&metadata) { "program" } else { "file" });
-            pieces(file, metadata.len(), &mut hasher)?;
-        }
-    }
-    Ok(hasher.finish())
-}
-
-fn pieces(mut file: fs_err::File, length: u64, hasher: &mut Hasher) -> io::Result<()> {
-    hasher.part(length.to_le_bytes());
-    let mut piece = vec![0; PIECE];
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(()),
-            count => hasher.part(&piece[..count]),
+            Entry::File { mode: mode(&metadata), size: metadata.len(), sha256: Digest::read(file)? }
+        } else {
+            // Opening a pipe would wait for ever.
+            return Err(io::Error::other(format!("{here} is neither a file, a folder nor a link")));
         };
+        let relative = here.strip_prefix(path).map_err(io::Error::other)?;
+        listing.entries.insert(relative.as_str().replace('\\', "/"), found);
     }
+    Ok(listing)
 }
 
 #[cfg(unix)]
-fn is_executable(metadata: &std::fs::Metadata) -> bool {
+fn mode(metadata: &std::fs::Metadata) -> u32 {
     use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & 0o111 != 0
+    metadata.permissions().mode() & 0o7777
 }
 
+/// What archives say of files of a system that has no modes.
 #[cfg(not(unix))]
-fn is_executable(_: &std::fs::Metadata) -> bool {
-    false
+fn mode(metadata: &std::fs::Metadata) -> u32 {
+    if metadata.is_dir() { 0o755 } else { 0o644 }
 }

@@ -54,8 +54,8 @@ pub fn resolve(
         StepKind::File { source, target, rights } => {
             let (digest, content) = match source {
                 FileSource::Path(path) => {
-                    let digest = contents.digest(path).cloned().ok_or_else(|| resolver.unread(path))?;
-                    (digest, Content::Path(contents.absolute(path)))
+                    let listing = contents.listing(path).cloned().ok_or_else(|| resolver.unread(path))?;
+                    (listing.digest(), Content::Path { path: contents.absolute(path), listing })
                 }
                 FileSource::Artifact(artifact) => (artifact.sha256.clone(), Content::Artifact(artifact.clone())),
             };

@@ -31,7 +31,7 @@
 
 use crate::{Access, Format, Result, StateError, atomic, format};
 use camino::{Utf8Path, Utf8PathBuf};
-use rig_model::{Digest, MachineId};
+use rig_model::{Digest, MachineId, OWN_FOLDER};
 use serde::{Deserialize, Serialize};
 
 /// The layout of the `.rig` folder.
@@ -53,7 +53,7 @@ impl Layout {
     /// The layout below a workspace's folder. Touches nothing.
     #[must_use]
     pub fn new(workspace_folder: &Utf8Path) -> Self {
-        Self { dir: workspace_folder.join(".rig") }
+        Self { dir: workspace_folder.join(OWN_FOLDER) }
     }
 
     /// Creates the folder, or checks that this rig knows the layout of the one that is there.

@@ -119,14 +119,6 @@ impl Access {
         blocking(move || MachineRecord::remove(&layout, &machine)).await
     }
 
-    /// The user that machines are entered as.
-    ///
-    /// # Errors
-    /// When the machine has no SSH server.
-    pub fn user(&self, machine: &MachineId) -> Result<&str, EngineError> {
-        Ok(&self.door(machine)?.ssh.user)
-    }
-
     /// Makes sure that a machine knows the workspace's key and rig knows its host keys, without connecting.
     ///
     /// # Errors
@@ -249,7 +241,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// A task that panicked: a defect, told as a failure of the machine it worked for.
-pub(super) fn lost_task(error: &tokio::task::JoinError) -> EngineError {
+fn lost_task(error: &tokio::task::JoinError) -> EngineError {
     EngineError::Host { doing: "working with files".to_owned(), why: error.to_string() }
 }
 

@@ -1,17 +1,15 @@
 //! Putting files and folders into a machine. What is there already in the same form is left as it is: a second run
 //! changes nothing.
 
-use super::{Access, access::lost_task, script::sudo};
+use super::{Access, script::sudo};
 use crate::{EngineError, Makes};
-use camino::{Utf8Path, Utf8PathBuf};
-use rig_model::{Content, Digest, MachineId, Progress, ResolvedStep, Rights, Work};
+use rig_model::{Content, Digest, Entry, Listing, MachineId, OWN_FOLDER, Progress, ResolvedStep, Rights, Work};
 use rig_provider_api::Context;
 use rig_ssh::{
     quote,
     transfer::{UploadOptions, UploadSource, upload},
 };
-use sha2::{Digest as _, Sha256};
-use std::{collections::BTreeSet, io::Read};
+use std::collections::BTreeSet;
 
 /// Who has files that name no owner.
 const OWNER: &str = "root:root";
@@ -22,19 +20,17 @@ const MODE: u32 = 0o644;
 /// How much of a look's output is kept, in bytes: 80 for each of some thousand files.
 const KEPT: usize = 4 << 20;
 
-/// rig's own folder in a workspace, which holds keys: it is left out wherever it is met.
-const OWN: &str = ".rig";
-
 /// From this size on, in bytes, an upload gets a connection of its own, so that nothing else waits behind it.
 const BULK: u64 = 1 << 20;
 
-/// Arguments: the target. Prints `sha256  path` for a file; for a folder the same for every file in it, their modes, and its
-/// links; then the target's own mode and owner.
+/// Arguments: the target. Prints `sha256  path` for a file; for a folder the same for every file in it, their modes, those
+/// of its folders, and its links; then the target's own mode and owner.
 const LOOK: &str = r#"
 if [ -d "$1" ]; then
     cd "$1"
     find . -type f -exec sha256sum {} +
     find . -type f -exec stat -c 'mode %a %n' {} +
+    find . ! -name . -type d -exec stat -c 'folder %a %n' {} +
     find . -type l -exec sh -c 'for link; do printf "link %s %s\n" "$link" "$(readlink "$link")"; done' sh {} +
 elif [ -f "$1" ]; then sha256sum <"$1"
 else exit 0; fi
@@ -76,15 +72,20 @@ impl Access {
                     source: UploadSource::File(path),
                 }
             }
-            Content::Path(path) => {
-                let path = Utf8PathBuf::from(path);
-                let read =
-                    tokio::task::spawn_blocking(move || look_here(&path)).await.map_err(|error| lost_task(&error))?;
-                read.map_err(|error| EngineError::Host {
-                    doing: format!("reading {}", step.id),
-                    why: error.to_string(),
-                })?
-            }
+            Content::Path { path, listing } => match listing.entries.get("") {
+                Some(Entry::File { mode, size, sha256 }) => Wanted {
+                    files: BTreeSet::from([format!("{sha256}  -")]),
+                    size: *size,
+                    mode: Some(*mode),
+                    source: UploadSource::File(path.into()),
+                },
+                _ => Wanted {
+                    files: lines(listing),
+                    size: listing.size(),
+                    mode: None,
+                    source: UploadSource::Folder(path.into()),
+                },
+            },
         };
         let Rights { mode, owner } = rights;
         let (mode, owner) = (mode.or(wanted.mode), owner.clone().unwrap_or_else(|| OWNER.to_owned()));
@@ -99,7 +100,7 @@ impl Access {
         let patience = rig_ssh::Patience { deadline: cx.deadline(), cancel: cx.cancel().clone() };
         let session =
             if wanted.size < BULK { session } else { session.another(&patience, &|_| ()).await.map_err(failed)? };
-        let options = UploadOptions { mode, owner: Some(owner), sudo: true };
+        let options = UploadOptions { mode, owner: Some(owner), sudo: true, leave_out: Some(OWN_FOLDER.to_owned()) };
         let title = format!("uploading {target}");
         let progress = |done: u64, total: u64| cx.progress(Progress::bytes(title.clone(), done, Some(total)));
         let uploaded = cx.run(&title, async { Ok(upload(&session, wanted.source, target, &options, &progress).await) });
@@ -124,72 +125,42 @@ fn is_there(seen: &[u8], files: &BTreeSet<String>, mode: Option<u32>, owner: &st
     same_mode && same_owner && found == files.iter().map(String::as_str).collect()
 }
 
-/// Hashes a file or folder of this host. Blocks.
-fn look_here(path: &Utf8Path) -> std::io::Result<Wanted> {
-    let metadata = fs_err::metadata(path)?;
-    if !metadata.is_dir() {
-        let files = BTreeSet::from([format!("{}  -", sha256(path)?)]);
-        let source = UploadSource::File(path.to_owned());
-        return Ok(Wanted { source, mode: mode(&metadata), files, size: metadata.len() });
-    }
-    let mut files = BTreeSet::new();
-    let mut size = 0;
-    let mut open = vec![path.to_owned()];
-    while let Some(folder) = open.pop() {
-        for entry in fs_err::read_dir(&folder)? {
-            let entry = entry?;
-            let path_here =
-                Utf8PathBuf::try_from(entry.path()).map_err(|error| std::io::Error::other(error.to_string()))?;
-            let kind = entry.file_type()?;
-            if entry.file_name() == OWN {
-                continue;
+/// What a look prints of a folder of the host once it is in the machine.
+fn lines(listing: &Listing) -> BTreeSet<String> {
+    let mut lines = BTreeSet::new();
+    for (path, entry) in listing.entries.iter().filter(|(path, _)| !path.is_empty()) {
+        match entry {
+            Entry::Folder { mode } => _ = lines.insert(format!("folder {mode:o} ./{path}")),
+            Entry::File { mode, sha256, .. } => {
+                lines.insert(format!("{sha256}  ./{path}"));
+                lines.insert(format!("mode {mode:o} ./{path}"));
             }
-            if kind.is_dir() {
-                open.push(path_here);
-                continue;
-            }
-            let relative = path_here.strip_prefix(path).map_err(std::io::Error::other)?;
-            let relative = relative.as_str().replace('\\', "/");
-            if kind.is_symlink() {
-                let target = fs_err::read_link(&path_here)?;
-                files.insert(format!("link ./{relative} {}", target.to_string_lossy()));
-            } else {
-                let metadata = entry.metadata()?;
-                size += metadata.len();
-                files.insert(format!("{}  ./{relative}", sha256(&path_here)?));
-                files.extend(mode(&metadata).map(|mode| format!("mode {mode:o} ./{relative}")));
-            }
+            Entry::Link { target } => _ = lines.insert(format!("link ./{path} {target}")),
         }
     }
-    Ok(Wanted { source: UploadSource::Folder(path.to_owned()), mode: None, files, size })
-}
-
-fn sha256(path: &Utf8Path) -> std::io::Result<String> {
-    let mut file = fs_err::File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut piece = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
-            count => hash.update(&piece[..count]),
-        }
-    }
-}
-
-#[cfg(unix)]
-fn mode(metadata: &std::fs::Metadata) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt;
-    Some(metadata.permissions().mode() & 0o7777)
-}
-
-#[cfg(not(unix))]
-fn mode(_: &std::fs::Metadata) -> Option<u32> {
-    Some(MODE)
+    lines
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_is_what_a_look_prints() {
+        let file = |mode| Entry::File { mode, size: 1, sha256: Digest::of(b"x") };
+        let entries = [
+            ("", Entry::Folder { mode: 0o755 }),
+            ("empty", Entry::Folder { mode: 0o700 }),
+            ("a b", file(0o644)),
+            ("to", Entry::Link { target: "../else".to_owned() }),
+        ];
+        let listing = Listing { entries: entries.map(|(path, entry)| (path.to_owned(), entry)).into() };
+        let digest = Digest::of(b"x");
+        let seen = format!("{digest}  ./a b\nmode 644 ./a b\nfolder 700 ./empty\nlink ./to ../else\n= 755 root:root\n");
+        assert!(is_there(seen.as_bytes(), &lines(&listing), None, OWNER));
+        let without = seen.replace("folder 700 ./empty\n", "");
+        assert!(!is_there(without.as_bytes(), &lines(&listing), None, OWNER), "an empty folder is missing");
+    }
 
     #[test]
     fn what_is_there_is_known() {

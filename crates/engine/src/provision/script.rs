@@ -1,24 +1,22 @@
 //! Running a step's script in a machine.
 
 use super::{Access, machine_log::MachineLog};
-use crate::{EngineError, EventSink, Makes, StepFailure};
+use crate::{EngineError, EventSink, Lines, Makes, StepFailure, lines::plain};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use regex::Regex;
 use rig_model::{Event, LogLine, MachineId, ResolvedStep, StepId, Stream, Work};
 use rig_provider_api::{Context, StopMode};
 use rig_ssh::{ExecCommand, Output, quote};
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::LazyLock,
     time::Duration,
 };
 
 /// So many of a step's last lines are shown with its failure.
 const TAIL: usize = 20;
 
-/// A line longer than this is told in pieces, in bytes.
-const LONGEST: usize = 16 << 10;
+/// How much of what preparing a step says is kept, in bytes.
+const WORDS: usize = 16 << 10;
 
 /// How long removing a step's folder may take.
 const CLEANUP: Duration = Duration::from_secs(3);
@@ -102,7 +100,7 @@ impl Access {
         let mut tail = VecDeque::new();
         let lost = |error| EngineError::ssh(machine, error);
         let work = async {
-            let prepared = session.run(&prepare, Some(Bytes::from(payload)), LONGEST).await.map_err(lost)?;
+            let prepared = session.run(&prepare, Some(Bytes::from(payload)), WORDS).await.map_err(lost)?;
             if !prepared.success() {
                 let tail = String::from_utf8_lossy(&prepared.stderr).lines().map(str::to_owned).collect();
                 return Err(self.failed(machine, step, prepared.ending(), tail));
@@ -121,12 +119,12 @@ impl Access {
                     rig_ssh::Event::Signalled { name } => break format!("signal {name}"),
                 };
                 for line in lines[usize::from(stream == Stream::Stderr)].take(&bytes) {
-                    tell(sink, &mut log, &mut tail, machine, stream, line).await?;
+                    tell(sink, &mut log, &mut tail, machine, stream, &line).await?;
                 }
             };
             for (stream, lines) in [Stream::Stdout, Stream::Stderr].into_iter().zip(lines) {
                 if let Some(line) = lines.rest() {
-                    tell(sink, &mut log, &mut tail, machine, stream, line).await?;
+                    tell(sink, &mut log, &mut tail, machine, stream, &line).await?;
                 }
             }
             if ending.is_empty() { Ok(()) } else { Err(self.failed(machine, step, ending, Vec::new())) }
@@ -220,8 +218,9 @@ async fn tell(
     tail: &mut VecDeque<String>,
     machine: &MachineId,
     stream: Stream,
-    line: String,
+    line: &str,
 ) -> Result<(), EngineError> {
+    let line = plain(line);
     log.line(&line).await?;
     if tail.len() == TAIL {
         tail.pop_front();
@@ -229,54 +228,6 @@ async fn tell(
     tail.push_back(line.clone());
     sink.emit(Event::Log(LogLine { machine: machine.clone(), stream, line }));
     Ok(())
-}
-
-/// Cuts a stream of bytes into lines. What is no UTF-8 is replaced, and a line that does not end is told in pieces.
-#[derive(Default)]
-struct Lines(Vec<u8>);
-
-impl Lines {
-    /// Adds bytes; gives the lines that are whole.
-    fn take(&mut self, bytes: &[u8]) -> Vec<String> {
-        self.0.extend_from_slice(bytes);
-        let mut lines = Vec::new();
-        let mut start = 0;
-        while let Some(end) = self.0[start..].iter().position(|byte| *byte == b'\n').map(|end| start + end) {
-            lines.push(line(&self.0[start..end]));
-            start = end + 1;
-        }
-        while self.0.len() - start > LONGEST {
-            lines.push(line(&self.0[start..start + LONGEST]));
-            start += LONGEST;
-        }
-        self.0.drain(..start);
-        lines
-    }
-
-    /// What is left at the end of the stream.
-    fn rest(self) -> Option<String> {
-        (!self.0.is_empty()).then(|| line(&self.0))
-    }
-}
-
-/// A line without its end. Of a line that draws over itself, as progress bars do, only the last state counts.
-fn line(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let text = text.trim_end_matches('\r');
-    let last = text.rsplit('\r').next().unwrap_or_default();
-    // Colours, titles and whatever else speaks to a terminal is not for the one that rig runs in.
-    let plain = ESCAPES.replace_all(last, "");
-    plain.chars().filter(|c| !c.is_control() || *c == '\t').collect()
-}
-
-/// Sequences for terminals (ECMA-48): CSI, OSC, and those of two characters.
-static ESCAPES: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|.)").unwrap_or_else(|_| never())
-});
-
-#[expect(clippy::expect_used, reason = "a constant that a test covers")]
-fn never() -> Regex {
-    Regex::new("$^").expect("a constant")
 }
 
 /// What makes a command root's: nothing for root, whose machines may have no sudo.
@@ -287,29 +238,6 @@ pub(super) fn sudo(session: &rig_ssh::Session) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn lines_are_cut_and_cleaned() {
-        let mut lines = Lines::default();
-        assert_eq!(lines.take(b"one\r\ntw"), ["one"]);
-        assert_eq!(lines.take(b"o\n10%\r100%\n\xff\n"), ["two", "100%", "\u{fffd}"]);
-        assert_eq!(lines.take(b"\x1b[1;31mred\x1b[0m\x1b]0;title\x07\ttab\x07\n"), ["red\ttab"]);
-        assert_eq!(lines.take(&vec![b'x'; LONGEST * 2 + 1]).len(), 2);
-        assert_eq!(lines.rest().as_deref(), Some("x"));
-    }
-
-    proptest! {
-        #[test]
-        fn the_same_lines_come_whatever_the_pieces(text in "[a-z\n]{0,200}", cut in 0_usize..200) {
-            let cut = cut.min(text.len());
-            let mut lines = Lines::default();
-            let mut all = lines.take(&text.as_bytes()[..cut]);
-            all.extend(lines.take(&text.as_bytes()[cut..]));
-            all.extend(lines.rest());
-            prop_assert_eq!(all, text.lines().map(str::to_owned).collect::<Vec<_>>());
-        }
-    }
 
     #[test]
     fn arguments_arrive_as_given() {

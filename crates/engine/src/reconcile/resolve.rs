@@ -4,7 +4,8 @@ use super::{addresses::Addresses, ports::HostPorts};
 use crate::PlanError;
 use camino::{Utf8Path, Utf8PathBuf};
 use rig_model::{
-    Attachment, BoxName, Bytes, MachineId, MachineSpec, Mount, Name, ResolvedMachine, Text, TmpfsSpec, Workspace,
+    Attachment, BoxName, Bytes, MachineId, MachineSpec, Mount, Name, OWN_FOLDER, ResolvedMachine, Text, TmpfsSpec,
+    Workspace,
 };
 use std::net::Ipv4Addr;
 
@@ -79,7 +80,7 @@ impl Resolver<'_> {
     /// rig's own folder beside the workspace file holds the key that opens machines. Where a synced folder would show it,
     /// something empty lies over it.
     fn masks<'s>(&'s self, spec: &'s MachineSpec) -> impl Iterator<Item = TmpfsSpec> + 's {
-        let own = Utf8PathBuf::from(absolute(self.folder, ".rig"));
+        let own = Utf8PathBuf::from(absolute(self.folder, OWN_FOLDER));
         spec.syncs.iter().filter_map(move |sync| {
             let below = own.strip_prefix(absolute(self.folder, &sync.source)).ok()?;
             let target = format!("{}/{below}", sync.target.trim_end_matches('/'));

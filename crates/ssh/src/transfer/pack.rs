@@ -12,9 +12,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tar::{Builder, EntryType, Header};
 
-/// rig's own folder in a workspace. It holds the key that opens machines, and never goes to one.
-const OWN: &str = ".rig";
-
 /// Bytes read from a file at once.
 const READ: usize = 256 << 10;
 
@@ -42,8 +39,8 @@ enum What {
 }
 
 impl Parcel {
-    /// Looks at everything that will be sent.
-    pub(super) fn new(source: UploadSource) -> Result<Self> {
+    /// Looks at everything that will be sent. What is called `leave_out` is not.
+    pub(super) fn new(source: UploadSource, leave_out: Option<&str>) -> Result<Self> {
         let mut parcel = Self { items: Vec::new(), total: 0 };
         let root = Utf8PathBuf::from(CONTENT);
         match source {
@@ -63,18 +60,18 @@ impl Parcel {
                 if !fs_err::metadata(&path).map_err(reading(&path))?.is_dir() {
                     return Err(odd(&path, "it is not a folder"));
                 }
-                parcel.walk(path, &root)?;
+                parcel.walk(path, &root, leave_out)?;
             }
         }
         Ok(parcel)
     }
 
     /// Adds a folder and all that is in it, in the order of the names.
-    fn walk(&mut self, folder: Utf8PathBuf, root: &Utf8Path) -> Result<()> {
+    fn walk(&mut self, folder: Utf8PathBuf, root: &Utf8Path, leave_out: Option<&str>) -> Result<()> {
         let mut entries = Vec::new();
         for entry in folder.read_dir_utf8().map_err(reading(&folder))? {
             let entry = entry.map_err(reading(&folder))?;
-            if entry.file_name() != OWN {
+            if leave_out != Some(entry.file_name()) {
                 entries.push(entry.into_path());
             }
         }
@@ -84,7 +81,7 @@ impl Parcel {
             let name = root.join(path.file_name().unwrap_or_default());
             let metadata = fs_err::symlink_metadata(&path).map_err(reading(&path))?;
             let what = if metadata.is_dir() {
-                self.walk(path, &name)?;
+                self.walk(path, &name, leave_out)?;
                 continue;
             } else if metadata.is_symlink() {
                 What::Link(fs_err::read_link(&path).map_err(reading(&path))?, path)

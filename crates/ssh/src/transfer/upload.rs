@@ -34,6 +34,8 @@ pub struct UploadOptions {
     pub owner: Option<String>,
     /// Whether to unpack as root, through `sudo -n`.
     pub sudo: bool,
+    /// Files and folders of this name are left out, wherever they are in a folder that is sent.
+    pub leave_out: Option<String>,
 }
 
 /// Puts a file or folder onto a machine and gives the number of bytes that its files hold.
@@ -60,7 +62,8 @@ pub async fn upload(
     if owner.starts_with('-') {
         return Err(SshError::Transfer { doing, why: format!("{owner:?} is no owner") });
     }
-    let parcel = on_a_thread(move || Parcel::new(source)).await?;
+    let leave_out = options.leave_out.clone();
+    let parcel = on_a_thread(move || Parcel::new(source, leave_out.as_deref())).await?;
     let total = parcel.total;
 
     let command = command(session, RECEIVE, &[&path.parent, &path.name, kind, owner], options.sudo);

@@ -1,0 +1,23 @@
+//! The measuring program.
+
+mod cleanup;
+mod compose;
+mod contender;
+mod engine;
+mod goals;
+mod machine;
+mod options;
+mod own;
+mod program;
+mod raw;
+mod report;
+mod results;
+mod rig;
+mod rounds;
+mod run;
+mod script;
+mod spark;
+mod ssh;
+mod vagrant;
+
+pub(crate) use run::run;
