@@ -4,7 +4,7 @@ use super::{
     contender::Step,
     own,
     results::{Results, Series, ratio},
-    ssh,
+    spark, ssh,
 };
 
 /// A goal of the project.
@@ -77,13 +77,11 @@ pub(super) fn all(results: &Results, counts: &[usize]) -> Vec<Goal> {
         against(Step::NoOp, "vagrant", "rig", counts, Bound::AtLeast(50.0)),
         against(Step::Status, "vagrant", "rig", counts, Bound::AtLeast(50.0)),
     ];
-    let spark = |name: &str| results.spark.get(name).and_then(Series::median);
-    goals.push(one(
-        "Spark up → workers registered: rig ÷ script",
-        ratio(spark("rig"), spark("script")),
-        "",
-        Bound::AtMost(1.1),
-    ));
+    let cluster = |row, who| results.spark.get(&(row, who)).and_then(Series::median);
+    for row in [spark::IMMUTABLE, spark::NAUGHTY] {
+        let measured = ratio(cluster(row, "rig"), cluster(row, spark::SCRIPT));
+        goals.push(one(&format!("{row}: rig ÷ script"), measured, "", Bound::AtMost(1.1)));
+    }
     let over_ssh = |row, who| results.ssh.get(&(row, who)).and_then(Series::median);
     for row in [ssh::COMMAND, ssh::UPLOAD] {
         let measured = ratio(over_ssh(row, "rig"), over_ssh(row, ssh::OPENSSH));

@@ -6,6 +6,7 @@ mod contender;
 mod engine;
 mod goals;
 mod machine;
+mod naughty;
 mod options;
 mod own;
 mod program;

@@ -4,7 +4,7 @@ use super::{
     contender::Step,
     goals,
     results::{Results, Series, ratio},
-    ssh,
+    spark, ssh,
 };
 use crate::cargo::{Result, root};
 use std::{fmt::Write as _, fs};
@@ -18,9 +18,10 @@ Seconds, as medians of all rounds with the smallest and largest in parentheses. 
 turn, in an order that moves on; compare numbers only within a section. A trivial machine is one busybox shell that ends at once when it is
 asked to. All use the same image. *api* is the Engine API with eight calls at a time, rig's flags, and no look at anything in between: it
 prints no plan and checks nothing, so that it is a lower bound. Its second `up` and its `status` are one list of the containers.
-rig and *api* kill what they destroy, compose and Vagrant stop it first. Spark is the workspace of this repository, boxes already
-built; *script* is a shell script of docker commands with the same images and flags, polling the same page. For SSH, both use the same machine, key and
-pinned host key; rig's times include reading the file and asking the engine for the machine.
+rig and *api* kill what they destroy, compose and Vagrant stop it first. Clusters are those of the root workspace, boxes already
+built; *script* is a shell script of docker commands with the same images and flags, polling the same page; the naughty one then does the steps of the
+recipes with OpenSSH, one connection per machine, machines at the same time. For SSH, rig and OpenSSH use the same machine, key and
+pinned host key; rig's times include reading the file and asking the engine for the machine. Vagrant's machine is of the same image.
 ";
 
 /// What the numbers belong to.
@@ -55,24 +56,23 @@ pub(super) fn section(subject: &Subject, results: &Results) -> String {
         text += &table(step, subject, results);
     }
     if !results.spark.is_empty() {
-        let cell = |name: &str| results.spark.get(name).map_or_else(|| "–".to_owned(), Series::cell);
-        let median = |name: &str| results.spark.get(name).and_then(Series::median);
-        let _ = writeln!(text, "| immutable Spark, 1 + 2 | rig | script | rig ÷ script |\n|---|---|---|---|");
-        let _ = writeln!(
-            text,
-            "| up → workers registered | {} | {} | {} |\n",
-            cell("rig"),
-            cell("script"),
-            times(median("rig"), median("script"))
-        );
+        let _ = writeln!(text, "| clusters | rig | script | rig ÷ script |\n|---|---|---|---|");
+        for row in [spark::IMMUTABLE, spark::NAUGHTY, spark::EVERYTHING] {
+            let cell = |who| results.spark.get(&(row, who)).map_or_else(|| "–".to_owned(), Series::cell);
+            let median = |who| results.spark.get(&(row, who)).and_then(Series::median);
+            let ratio = times(median("rig"), median(spark::SCRIPT));
+            let _ = writeln!(text, "| {row} | {} | {} | {ratio} |", cell("rig"), cell(spark::SCRIPT));
+        }
+        text.push('\n');
     }
     if !results.ssh.is_empty() {
-        let _ = writeln!(text, "| SSH | rig | OpenSSH | rig ÷ OpenSSH |\n|---|---|---|---|");
+        let _ = writeln!(text, "| SSH | rig | OpenSSH | vagrant | rig ÷ OpenSSH |\n|---|---|---|---|---|");
         for row in [ssh::COMMAND, ssh::UPLOAD, ssh::PROVISION] {
             let cell = |who| results.ssh.get(&(row, who)).map_or_else(|| "–".to_owned(), Series::cell);
             let median = |who| results.ssh.get(&(row, who)).and_then(Series::median);
             let ratio = times(median("rig"), median(ssh::OPENSSH));
-            let _ = writeln!(text, "| {row} | {} | {} | {ratio} |", cell("rig"), cell(ssh::OPENSSH));
+            let (rig, openssh, vagrant) = (cell("rig"), cell(ssh::OPENSSH), cell(ssh::VAGRANT));
+            let _ = writeln!(text, "| {row} | {rig} | {openssh} | {vagrant} | {ratio} |");
         }
         text.push('\n');
     }
@@ -133,7 +133,7 @@ fn failures(results: &Results) -> Vec<String> {
     let spark = results
         .spark
         .iter()
-        .filter_map(|(name, series)| Some(format!("* Spark by {name}: {}", series.failure.as_ref()?)));
+        .filter_map(|((row, who), series)| Some(format!("* {row} by {who}: {}", series.failure.as_ref()?)));
     let own = results.own.iter().filter_map(|(title, series)| Some(format!("* {title}: {}", series.failure.as_ref()?)));
     let over_ssh = results
         .ssh

@@ -63,8 +63,8 @@ pub(super) fn ratio(over: Option<f64>, under: Option<f64>) -> Option<f64> {
 pub(super) struct Results {
     /// Trivial machines: by step, number of machines, and contender.
     pub(super) machines: BTreeMap<(Step, usize, &'static str), Series>,
-    /// From nothing to a cluster whose workers have registered, by contender.
-    pub(super) spark: BTreeMap<&'static str, Series>,
+    /// From nothing to clusters that are ready, by row and contender.
+    pub(super) spark: BTreeMap<(&'static str, &'static str), Series>,
     /// SSH: by row and program.
     pub(super) ssh: BTreeMap<(&'static str, &'static str), Series>,
     /// What rig takes by itself, by title.

@@ -6,7 +6,7 @@ use super::{
     contender::{Contender, Setting},
     engine::Engine,
     machine,
-    options::Options,
+    options::{Options, Part},
     own,
     raw::{self, Raw},
     report::{self, Subject},
@@ -70,16 +70,22 @@ fn on(engine: &Engine, options: &Options, folder: PathBuf) -> Result {
     let (version, engine_details) = engine_version(&setting)?;
     println!("engine {version}; {engine_details}; {}", machine::description());
 
-    rounds::all(options, &mut contenders, &onlooker, &mut results)?;
-    if options.quick {
-        results.left_out.push("Spark, SSH: --quick".to_owned());
-    } else if engine.reachable {
-        spark::all(options, &setting, &rig, &onlooker, &mut results)?;
-        ssh::all(options, &setting.folder, &rig, &onlooker, &mut results)?;
+    if options.wants(Part::Machines) {
+        rounds::all(options, &mut contenders, &onlooker, &mut results)?;
+    }
+    if engine.reachable {
+        if options.wants(Part::Spark) {
+            spark::all(options, &setting, &rig, &onlooker, &mut results)?;
+        }
+        if options.wants(Part::Ssh) {
+            ssh::all(options, &setting, &rig, &onlooker, &mut results)?;
+        }
     } else {
         results.left_out.push(format!("Spark, SSH: {UNREACHABLE}"));
     }
-    own::all(options, &setting, &mut rig, &onlooker, &mut results)?;
+    if options.wants(Part::Own) {
+        own::all(options, &setting, &mut rig, &onlooker, &mut results)?;
+    }
     onlooker.remove_all(true)?;
 
     let subject = Subject {
@@ -92,7 +98,7 @@ fn on(engine: &Engine, options: &Options, folder: PathBuf) -> Result {
     };
     let section = report::section(&subject, &results);
     println!("\n{section}\nmeasured in {:.0} s", began.elapsed().as_secs_f64());
-    if options.quick { Ok(()) } else { report::write(&section) }
+    if options.is_whole() { report::write(&section) } else { Ok(()) }
 }
 
 /// The engine's version, and what else matters for its speed.

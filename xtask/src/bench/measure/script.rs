@@ -19,28 +19,44 @@ pub(super) struct Cluster {
 
 /// Brings the cluster up, and ends when the master has registered all workers.
 pub(super) fn up(cluster: &Cluster) -> String {
-    let address = endpoint(&cluster.master).and_then(address).unwrap_or_default();
-    let page = format!("curl --silent --noproxy '*' --max-time 2 http://{address}:8080/json/");
     let mut script = format!("set -eu\ndocker network create --subnet {} {NAME} >/dev/null\n", quoted(&cluster.subnet));
     let _ = writeln!(script, "{} >/dev/null", docker_run(&cluster.master));
-    let _ = writeln!(script, "until {page} | grep -q '\"status\" : \"ALIVE\"'; do sleep 0.05; done");
+    let _ = writeln!(script, "{}", master_is_up(cluster));
     for worker in &cluster.workers {
         let _ = writeln!(script, "{} >/dev/null &", docker_run(worker));
     }
-    let _ = writeln!(
-        script,
-        "wait\nuntil {page} | grep -q '\"aliveworkers\" : {},'; do sleep 0.05; done",
-        cluster.workers.len()
-    );
+    let _ = writeln!(script, "wait\n{}", workers_are_up(cluster));
     script
 }
 
+/// Gets the page on which the master says how it is.
+fn page(cluster: &Cluster) -> String {
+    let address = endpoint(&cluster.master).and_then(address).unwrap_or_default();
+    format!("curl --silent --noproxy '*' --max-time 2 http://{address}:8080/json/")
+}
+
+/// Waits until the master takes workers.
+pub(super) fn master_is_up(cluster: &Cluster) -> String {
+    format!("until {} | grep -q '\"status\" : \"ALIVE\"'; do sleep 0.05; done", page(cluster))
+}
+
+/// Waits until the master has registered all workers.
+pub(super) fn workers_are_up(cluster: &Cluster) -> String {
+    let count = cluster.workers.len();
+    format!("until {} | grep -q '\"aliveworkers\" : {count},'; do sleep 0.05; done", page(cluster))
+}
+
+/// A container's name in the script.
+pub(super) fn name(container: &ContainerInspectResponse) -> String {
+    let machine = container.name.as_deref().and_then(|name| name.rsplit('.').next()).unwrap_or("machine");
+    format!("{NAME}-{machine}")
+}
+
 /// One container, with everything that was said when rig created it.
-fn docker_run(container: &ContainerInspectResponse) -> String {
+pub(super) fn docker_run(container: &ContainerInspectResponse) -> String {
     let mut words: Vec<String> = vec!["docker".into(), "run".into(), "--detach".into()];
     let mut flag = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);
-    let machine = container.name.as_deref().and_then(|name| name.rsplit('.').next()).unwrap_or("machine");
-    flag("name", &format!("{NAME}-{machine}"));
+    flag("name", &name(container));
     flag("network", NAME);
     if let Some(endpoint) = endpoint(container) {
         if let Some(ip) = address(endpoint) {
@@ -110,18 +126,18 @@ fn published(guest: &str, binding: &PortBinding) -> String {
 }
 
 /// Its place on its only network.
-fn endpoint(container: &ContainerInspectResponse) -> Option<&EndpointSettings> {
+pub(super) fn endpoint(container: &ContainerInspectResponse) -> Option<&EndpointSettings> {
     container.network_settings.as_ref()?.networks.as_ref()?.values().next()
 }
 
 /// The fixed address, else the one that it has.
-fn address(endpoint: &EndpointSettings) -> Option<String> {
+pub(super) fn address(endpoint: &EndpointSettings) -> Option<String> {
     let fixed = endpoint.ipam_config.as_ref().and_then(|config| config.ipv4_address.clone());
     fixed.or_else(|| endpoint.ip_address.clone()).filter(|address| !address.is_empty())
 }
 
 /// A word that a shell leaves as it is.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=,@%+".contains(character);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -1,10 +1,18 @@
 //! SSH: one command and one large file by rig and by OpenSSH's programs, and provisioning with nothing to do.
 
-use super::{cleanup::Onlooker, contender::PREFIX, options::Options, program, results::Results, rig::Rig};
+use super::{
+    cleanup::Onlooker,
+    contender::{PREFIX, Setting},
+    options::Options,
+    program, raw,
+    results::Results,
+    rig::Rig,
+};
 use crate::{
     cargo::{Result, root},
     lab::packages,
 };
+use bollard::query_parameters::InspectContainerOptions;
 use std::{
     fs,
     io::Write as _,
@@ -22,6 +30,8 @@ pub(super) const PROVISION: &str = "provision of 10 machines, nothing to do";
 
 /// Who does it.
 pub(super) const OPENSSH: &str = "OpenSSH";
+/// Who does it, too.
+pub(super) const VAGRANT: &str = "vagrant";
 
 /// The size of the large file, in bytes.
 const BYTES: u64 = 400_000_000;
@@ -31,14 +41,25 @@ const MACHINES: usize = 10;
 const REPEATS: usize = 3;
 
 /// Does every round. What fails is a result.
-pub(super) fn all(options: &Options, folder: &Path, rig: &Rig, onlooker: &Onlooker, results: &mut Results) -> Result {
-    let lab = match Lab::prepare(folder, rig) {
+pub(super) fn all(
+    options: &Options,
+    setting: &Setting,
+    rig: &Rig,
+    onlooker: &Onlooker,
+    results: &mut Results,
+) -> Result {
+    let folder = setting.folder.as_path();
+    let lab = match Lab::prepare(setting, rig) {
         Ok(lab) => lab,
         Err(error) => {
             results.left_out.push(format!("SSH: {error}"));
             return onlooker.remove_all(false);
         }
     };
+    let vagrant = lab.vagrant();
+    if let Err(error) = &vagrant {
+        results.left_out.push(format!("SSH by Vagrant: {error}"));
+    }
     for round in 0..options.rounds {
         println!("SSH, round {} of {}", round + 1, options.rounds);
         for repeat in 0..REPEATS {
@@ -48,6 +69,9 @@ pub(super) fn all(options: &Options, folder: &Path, rig: &Rig, onlooker: &Onlook
             for (who, mut command) in turns {
                 measure(results, COMMAND, who, &mut command, folder);
             }
+        }
+        if let Ok(vagrant) = &vagrant {
+            measure(results, COMMAND, VAGRANT, &mut lab.in_vagrant(vagrant, &["ssh", "-c", "true"]), folder);
         }
         let file = lab.file.display().to_string();
         let mut turns = [
@@ -61,6 +85,9 @@ pub(super) fn all(options: &Options, folder: &Path, rig: &Rig, onlooker: &Onlook
             program::run("removing the file", &mut lab.rig(&["ssh", "m1", "-c", "rm -f /tmp/by-*"]), folder)?;
         }
         measure(results, PROVISION, "rig", &mut lab.rig(&["provision"]), folder);
+    }
+    if let Ok(vagrant) = &vagrant {
+        program::run("vagrant destroy", &mut lab.in_vagrant(vagrant, &["destroy", "--force"]), folder)?;
     }
     onlooker.remove_all(false)
 }
@@ -78,6 +105,7 @@ fn measure(results: &mut Results, row: &'static str, who: &'static str, command:
 
 /// Machines with an SSH server, and what is sent to one of them.
 struct Lab<'a> {
+    setting: &'a Setting,
     rig: &'a Rig,
     folder: PathBuf,
     file: PathBuf,
@@ -85,9 +113,10 @@ struct Lab<'a> {
 
 impl<'a> Lab<'a> {
     /// Brings the machines up, with some steps done.
-    fn prepare(folder: &Path, rig: &'a Rig) -> Result<Self> {
+    fn prepare(setting: &'a Setting, rig: &'a Rig) -> Result<Self> {
         packages::install(&["openssh-client"])?;
-        let lab = Self { rig, folder: folder.join("ssh"), file: folder.join("ssh").join("large") };
+        let folder = setting.folder.join("ssh");
+        let lab = Self { setting, rig, file: folder.join("large"), folder };
         fs::create_dir_all(&lab.folder).map_err(|error| format!("creating {}: {error}", lab.folder.display()))?;
         let sshd = root().join("boxes").join("sshd");
         let status = Command::new("cp").arg("-r").arg(sshd).arg(&lab.folder).status();
@@ -120,6 +149,55 @@ topology "t" idiom="mutable" {{
         let config = lab.rig(&["ssh-config"]).output().map_err(|error| format!("rig ssh-config: {error}"))?;
         write(&lab.folder.join("config"), &config.stdout)?;
         Ok(lab)
+    }
+
+    /// A machine of the same image by Vagrant, with the same key; gives its folder.
+    fn vagrant(&self) -> Result<PathBuf> {
+        packages::install(&["vagrant", "docker.io"])?;
+        let folder = self.folder.join("vagrant");
+        fs::create_dir_all(&folder).map_err(|error| format!("creating {}: {error}", folder.display()))?;
+        let (image, keys) = (self.image()?, self.folder.join(".rig").join("keys"));
+        let (private, public) = (keys.join("ssh"), keys.join("ssh.pub"));
+        let text = format!(
+            r#"Vagrant.configure("2") do |config|
+  config.vm.synced_folder ".", "/vagrant", disabled: true
+  config.ssh.username = "rig"
+  config.ssh.private_key_path = {private:?}
+  config.ssh.insert_key = false
+  config.vm.provider "docker" do |docker|
+    docker.name = "{PREFIX}-vagrant-ssh"
+    docker.image = {image:?}
+    docker.has_ssh = true
+    docker.create_args = ["--cap-add=AUDIT_WRITE"]
+    docker.volumes = ["{}:/home/rig/.ssh/authorized_keys:ro"]
+  end
+end
+"#,
+            public.display()
+        );
+        fs::write(folder.join("Vagrantfile"), text).map_err(|error| format!("writing Vagrant's file: {error}"))?;
+        println!("SSH: bringing a machine up by Vagrant");
+        program::run("vagrant up", &mut self.in_vagrant(&folder, &["up", "--provider", "docker"]), &self.folder)?;
+        Ok(folder)
+    }
+
+    fn in_vagrant(&self, folder: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new("vagrant");
+        command.args(arguments).current_dir(folder).env("DOCKER_HOST", self.setting.docker_host());
+        command.env("VAGRANT_CHECKPOINT_DISABLE", "1").env("VAGRANT_HOME", folder.join("home"));
+        command
+    }
+
+    /// The image of rig's machines.
+    fn image(&self) -> Result<String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(|error| format!("starting a runtime: {error}"))?.block_on(async {
+            let docker = raw::connect(self.setting).await?;
+            let name = format!("{PREFIX}-ssh.t.m1");
+            let machine = docker.inspect_container(&name, None::<InspectContainerOptions>).await;
+            let machine = machine.map_err(|error| format!("inspecting {name}: {error}"))?;
+            machine.config.and_then(|config| config.image).ok_or_else(|| format!("{name} has no image"))
+        })
     }
 
     /// Bytes that do not compress: a counter, multiplied.
