@@ -20,10 +20,13 @@ use rig_state::{Layout, LockOwner, Patience, Scale, WorkspaceLock};
 use std::{sync::Arc, time::Duration};
 
 /// The name of the file that is looked for.
-const FILE: &str = "workspace.kdl";
+pub(crate) const FILE: &str = "workspace.kdl";
 
 /// How long a command waits for another one on the same workspace: as long as boxes may take to build.
 const LOCK: Duration = Duration::from_secs(3600);
+
+/// How long a look at everything that was provisioned may take, for `rig drift`.
+const BASELINES: Duration = Duration::from_secs(300);
 
 /// One run of the program.
 pub(crate) struct App {
@@ -234,7 +237,12 @@ impl App {
                 None => note.text.clone(),
             });
         }
-        Ok(executor.execute(plan).await)
+        let report = executor.execute(plan).await;
+        if !report.interrupted {
+            let cx = self.context(BASELINES);
+            rig_engine::record_baselines(&cx, session, layout, plan, &*self.ui.sink()).await;
+        }
+        Ok(report)
     }
 
     /// Turns a report into the command's end: what failed, what is left, the exit code.

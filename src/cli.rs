@@ -89,6 +89,8 @@ pub(crate) enum Command {
     Port(Targets),
     /// Changes how many machines a group has
     Scale(Scale),
+    /// Shows what is different in machines from what the file describes
+    Drift(Drift),
     /// Stops and starts machines, with what changed in the file
     Reload(Act),
     /// Stops machines
@@ -117,6 +119,30 @@ pub(crate) struct Targets {
     /// Machines, groups, topologies or /regular expressions/ [default: all]
     #[arg(value_name = "TARGET")]
     pub(crate) targets: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Drift {
+    #[command(flatten)]
+    pub(crate) targets: Targets,
+    /// What machines are compared with
+    #[arg(long, value_name = "WHEN", default_value = "up")]
+    pub(crate) since: SinceWhen,
+    /// Shows how this text file of one machine differs
+    #[arg(long, value_name = "PATH")]
+    pub(crate) diff: Option<String>,
+    /// Lists all paths, also logs, caches and temporary files
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// What machines are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SinceWhen {
+    /// What they were after their last provisioning; immutable ones their box
+    Up,
+    /// Their box
+    Box,
 }
 
 #[derive(Debug, Args)]

@@ -8,12 +8,16 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
     BTreeMap::from([
         ("rig-model", &[][..]),
         ("rig-config", &["rig-model"][..]),
-        ("rig-state", &["rig-model"][..]),
+        ("rig-drift", &["rig-model"][..]),
+        ("rig-state", &["rig-drift", "rig-model"][..]),
         ("rig-provider-api", &["rig-model"][..]),
         ("rig-ssh", &[][..]),
         ("rig-recipes", &["rig-model"][..]),
         ("rig-boxes", &["rig-model", "rig-provider-api", "rig-state"][..]),
-        ("rig-engine", &["rig-model", "rig-provider-api", "rig-boxes", "rig-recipes", "rig-ssh", "rig-state"][..]),
+        (
+            "rig-engine",
+            &["rig-model", "rig-provider-api", "rig-boxes", "rig-drift", "rig-recipes", "rig-ssh", "rig-state"][..],
+        ),
         ("rig-provider-docker", &["rig-model", "rig-provider-api"][..]),
         ("rig-provider-fake", &["rig-model", "rig-provider-api"][..]),
         (
@@ -23,6 +27,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "rig-config",
                 "rig-state",
                 "rig-boxes",
+                "rig-drift",
                 "rig-engine",
                 "rig-provider-api",
                 "rig-provider-docker",

@@ -5,7 +5,7 @@ use crate::{
     app::{App, HostBoxes},
     cli::Destroy,
     engine_choice::Start,
-    failure::Failure,
+    failure::{ExitCode, Failure},
     render,
 };
 use rig_engine::{DestroyOptions, Selection, reconcile};
@@ -67,6 +67,9 @@ fn confirm(app: &App, plan: &rig_model::Plan) -> Result<(), Failure> {
         .with_prompt(format!("Remove {machines} machines{data}?"))
         .default(false)
         .interact_opt()
-        .map_err(|error| Failure::host(format!("asking for confirmation: {error}")))?;
+        .map_err(|dialoguer::Error::IO(error)| match error.kind() {
+            std::io::ErrorKind::Interrupted => Failure::Said(ExitCode::Interrupted),
+            _ => Failure::host(format!("asking for confirmation: {error}")),
+        })?;
     if yes == Some(true) { Ok(()) } else { Err(Failure::usage("nothing was removed")) }
 }

@@ -1,7 +1,7 @@
 //! `rig init`
 
 use crate::{
-    app::App,
+    app::{App, FILE},
     cli::{Init, Template},
     failure::Failure,
 };
@@ -19,9 +19,15 @@ static JOBS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/jobs");
 
 /// Writes a workspace file, and the folders that it names.
 pub(crate) fn run(app: &App, arguments: &Init) -> Result<(), Failure> {
-    let folder = match &app.global.workspace {
-        Some(path) => app.settings.folder.join(path),
-        None => app.settings.folder.clone(),
+    // As everywhere, `-w` names the file or its folder.
+    let (folder, file) = match &app.global.workspace {
+        Some(path) if path.extension() == Some("kdl") => {
+            let path = app.settings.folder.join(path);
+            let file = path.file_name().unwrap_or(FILE).to_owned();
+            (path.parent().map_or_else(|| app.settings.folder.clone(), Utf8Path::to_owned), file)
+        }
+        Some(path) => (app.settings.folder.join(path), FILE.to_owned()),
+        None => (app.settings.folder.clone(), FILE.to_owned()),
     };
     let name = match &arguments.name {
         Some(name) => Name::new(name.as_str()).map_err(|error| Failure::usage(format!("--name {name:?}: {error}")))?,
@@ -37,7 +43,7 @@ pub(crate) fn run(app: &App, arguments: &Init) -> Result<(), Failure> {
         }
         Template::Empty => EMPTY.replacen("workspace \"empty\"", &format!("workspace \"{name}\""), 1),
     };
-    files.push((Utf8PathBuf::from("workspace.kdl"), text.into_bytes()));
+    files.push((Utf8PathBuf::from(file), text.into_bytes()));
     let there: Vec<String> =
         files.iter().map(|(path, _)| path).filter(|path| folder.join(path).exists()).map(ToString::to_string).collect();
     if !there.is_empty() && !arguments.force {

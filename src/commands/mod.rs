@@ -4,6 +4,7 @@ mod boxes;
 mod check;
 mod destroy;
 mod doctor;
+mod drift;
 mod engine;
 mod exec;
 mod halt;
@@ -40,6 +41,7 @@ pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
         Command::Logs(arguments) => logs::run(app, &arguments).await,
         Command::Port(arguments) => port::run(app, &arguments).await,
         Command::Scale(arguments) => scale::run(app, &arguments).await,
+        Command::Drift(arguments) => drift::run(app, &arguments).await,
         Command::Reload(arguments) => up::reload(app, &arguments).await,
         Command::Halt(arguments) => halt::run(app, &arguments).await,
         Command::Destroy(arguments) => destroy::run(app, &arguments).await,

@@ -17,6 +17,7 @@ const MOST: usize = 12;
 pub(super) struct Bars {
     all: MultiProgress,
     verbose: bool,
+    colored: bool,
     state: Mutex<State>,
 }
 
@@ -29,8 +30,8 @@ struct State {
 }
 
 impl Bars {
-    pub(super) fn new(verbose: bool) -> Self {
-        Self { all: MultiProgress::new(), verbose, state: Mutex::default() }
+    pub(super) fn new(verbose: bool, colored: bool) -> Self {
+        Self { all: MultiProgress::new(), verbose, colored, state: Mutex::default() }
     }
 
     fn line(&self, text: &str) {
@@ -47,7 +48,11 @@ impl EventSink for Bars {
                 state.total = *operations;
                 state.ended = 0;
                 let overall = self.all.add(ProgressBar::new(*operations as u64));
-                overall.set_style(style("{bar:24.green/black} {pos}/{len} {elapsed}"));
+                overall.set_style(style(if self.colored {
+                    "{bar:24.green/black} {pos}/{len} {elapsed}"
+                } else {
+                    "{bar:24} {pos}/{len} {elapsed}"
+                }));
                 overall.enable_steady_tick(Duration::from_millis(250));
                 state.overall = Some(overall);
             }
@@ -56,7 +61,11 @@ impl EventSink for Bars {
                     return;
                 }
                 let bar = ProgressBar::new_spinner();
-                bar.set_style(style("{spinner:.cyan} {prefix} {wide_msg:.dim} {elapsed:.dim}"));
+                bar.set_style(style(if self.colored {
+                    "{spinner:.cyan} {prefix} {wide_msg:.dim} {elapsed:.dim}"
+                } else {
+                    "{spinner} {prefix} {wide_msg} {elapsed}"
+                }));
                 bar.set_prefix(title.clone());
                 bar.enable_steady_tick(Duration::from_millis(120));
                 let bar = match &state.overall {

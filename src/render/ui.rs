@@ -52,7 +52,10 @@ impl Ui {
             Mode::Plain
         };
         let sink: Arc<dyn EventSink> = match mode {
-            Mode::Bars => Arc::new(Bars::new(global.verbose)),
+            Mode::Bars => {
+                let colored = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+                Arc::new(Bars::new(global.verbose, colored))
+            }
             Mode::Plain => Arc::new(Plain::new(global.verbose)),
             Mode::Json => Arc::new(JsonLines::new()),
             Mode::Quiet => Arc::new(Silence),

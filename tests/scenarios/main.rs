@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends")]
 
 mod crash;
+mod drift;
 mod failures;
 mod lab;
 mod machines;

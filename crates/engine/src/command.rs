@@ -1,8 +1,10 @@
 //! Running a command inside a machine to its end.
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use rig_model::Stream;
 use rig_provider_api::{Context, ExecEvent, ExecRequest, MachineRef, Provider, ProviderError, Result};
+use tokio::io::AsyncWriteExt;
 
 /// What a command left behind.
 #[derive(Clone, Debug, Default)]
@@ -26,24 +28,53 @@ pub async fn run_command(
     request: &ExecRequest,
     keep: usize,
 ) -> Result<Output> {
+    run_with_input(provider, cx, machine, request, Bytes::new(), keep).await
+}
+
+/// Runs a command that reads `input`, and keeps the last `keep` bytes of each of its streams.
+///
+/// # Errors
+/// When it cannot be run, or the context ends first.
+pub(crate) async fn run_with_input(
+    provider: &dyn Provider,
+    cx: &Context,
+    machine: &MachineRef,
+    request: &ExecRequest,
+    input: Bytes,
+    keep: usize,
+) -> Result<Output> {
     let doing = format!("running {} in machine {machine}", request.command.join(" "));
     let exec = provider
         .exec()
         .ok_or_else(|| ProviderError::failed(&doing, format!("provider {} cannot run commands", provider.id())))?;
     cx.run(&doing, async {
-        let mut session = exec.exec(cx, machine, request).await?;
-        let mut output = Output::default();
-        while let Some(event) = session.events.next().await {
-            match event? {
-                ExecEvent::Output(Stream::Stdout, bytes) => append(&mut output.stdout, &bytes, keep),
-                ExecEvent::Output(Stream::Stderr, bytes) => append(&mut output.stderr, &bytes, keep),
-                ExecEvent::Exit(code) => {
-                    output.code = code;
-                    return Ok(output);
+        let request = ExecRequest { stdin: request.stdin || !input.is_empty(), ..request.clone() };
+        let mut session = exec.exec(cx, machine, &request).await?;
+        let stdin = session.stdin.take();
+        let write = async {
+            // A command may end without reading it all.
+            if let Some(mut stdin) = stdin
+                && stdin.write_all(&input).await.is_ok()
+            {
+                let _ = stdin.shutdown().await;
+            }
+        };
+        let read = async {
+            let mut output = Output::default();
+            while let Some(event) = session.events.next().await {
+                match event? {
+                    ExecEvent::Output(Stream::Stdout, bytes) => append(&mut output.stdout, &bytes, keep),
+                    ExecEvent::Output(Stream::Stderr, bytes) => append(&mut output.stderr, &bytes, keep),
+                    ExecEvent::Exit(code) => {
+                        output.code = code;
+                        return Ok(output);
+                    }
                 }
             }
-        }
-        Err(ProviderError::failed(&doing, "the connection was cut before the command ended"))
+            Err(ProviderError::failed(&doing, "the connection was cut before the command ended"))
+        };
+        // Both at once: a command that prints while it reads would wait for ever for a reader that still writes.
+        tokio::join!(write, read).1
     })
     .await
 }

@@ -51,6 +51,26 @@ pub struct Session {
     prober: Prober,
 }
 
+/// The name of the variable that lists what is reached without a proxy.
+const NO_PROXY: &str = "no_proxy";
+
+/// The host's proxies, past which machines reach each other: no proxy knows their names.
+fn past_proxies(mut proxies: Vec<(String, String)>, workspace: &Workspace) -> Vec<(String, String)> {
+    if proxies.iter().all(|(name, _)| name == NO_PROXY) {
+        return proxies;
+    }
+    let own = workspace.machines().flat_map(|machine| [machine.id.machine.as_str(), machine.hostname.as_str()]);
+    let mut names: Vec<&str> = ["localhost", "127.0.0.1"].into_iter().chain(own).collect();
+    let old = proxies.iter().position(|(name, _)| name == NO_PROXY).map(|at| proxies.remove(at).1);
+    let given: Vec<&str> =
+        old.iter().flat_map(|list| list.split(',')).map(str::trim).filter(|name| !name.is_empty()).collect();
+    names.retain(|name| !given.contains(name));
+    names.sort_unstable();
+    names.dedup();
+    proxies.push((NO_PROXY.to_owned(), [given, names].concat().join(",")));
+    proxies
+}
+
 impl Session {
     /// A workspace, the folder of its file, the engine, and the host's proxies for machines.
     #[must_use]
@@ -61,6 +81,7 @@ impl Session {
         proxies: Vec<(String, String)>,
     ) -> Self {
         let prober = Prober::new(provider.clone());
+        let proxies = past_proxies(proxies, &workspace);
         Self { workspace, folder, provider, proxies, prober }
     }
 

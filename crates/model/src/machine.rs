@@ -1,7 +1,8 @@
 //! Machines as a file declares them.
 
 use crate::{
-    Attachment, BoxName, Bytes, MachineId, MilliCpus, Name, Origin, ProviderId, ReadySpec, SshSpec, StepSpec, Text,
+    Attachment, BoxName, Bytes, DriftRule, MachineId, MilliCpus, Name, Origin, ProviderId, ReadySpec, SshSpec,
+    StepSpec, Text,
 };
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -79,6 +80,8 @@ pub struct MachineSpec {
     pub steps: Vec<StepSpec>,
     /// What it does before its group becomes smaller.
     pub leave: Option<LeaveSpec>,
+    /// What paths in it are for that may differ from what the file describes; the last one that fits counts.
+    pub drift: Vec<DriftRule>,
     /// Where it was declared.
     pub origin: Origin,
 }

@@ -5,8 +5,9 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{fmt, io};
 
-/// The largest file that is read, in bytes; what rig writes is a thousand times smaller.
-const LARGEST: u64 = 16 << 20;
+/// The largest file that is read, in bytes. The largest that rig writes is a baseline of a machine with some hundred
+/// thousand files.
+const LARGEST: u64 = 256 << 20;
 
 /// A file format: `{"format": "rig.scale/1", …}`. A file with another minor version (`rig.scale/1.2`) is read, its
 /// unknown fields are skipped; one with a newer major version is refused and never overwritten.
@@ -72,6 +73,19 @@ pub fn write_json<T: Serialize>(path: &Utf8Path, format: Format, value: &T, acce
     })?;
     bytes.push(b'\n');
     atomic::write_atomically(path, &bytes, access)
+}
+
+/// Removes a file. Absence is success.
+///
+/// # Errors
+/// When the file system refuses.
+pub(crate) fn remove(path: &Utf8Path) -> Result<()> {
+    match fs_err::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StateError::Io { doing: "removing", path: path.to_owned(), reason: atomic::bare(error) })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn read(path: &Utf8Path) -> Result<Option<Vec<u8>>> {

@@ -136,6 +136,18 @@ impl Layout {
         self.dir.join("machines")
     }
 
+    /// The folder with what was in machines when they had been provisioned.
+    #[must_use]
+    pub fn baselines(&self) -> Utf8PathBuf {
+        self.dir.join("baselines")
+    }
+
+    /// What was in one machine.
+    #[must_use]
+    pub fn baseline(&self, machine: &MachineId) -> Utf8PathBuf {
+        self.baselines().join(format!("{}.{}.json", machine.topology, machine.machine))
+    }
+
     /// What is known of one machine. Names hold no dots.
     #[must_use]
     pub fn machine(&self, machine: &MachineId) -> Utf8PathBuf {

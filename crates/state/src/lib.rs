@@ -5,6 +5,7 @@
 //! machine. Functions that are not `async` make short, blocking file system calls.
 
 mod atomic;
+mod baseline;
 mod error;
 mod format;
 mod layout;
@@ -17,6 +18,7 @@ mod testing;
 mod workspace_lock;
 
 pub use atomic::{Access, write_atomically};
+pub use baseline::Baseline;
 pub use error::{Result, StateError};
 pub use format::{Format, read_json, write_json};
 pub use layout::{CacheLayout, EngineLayout, Layout, UserDirs, create_folder};

@@ -1,9 +1,8 @@
 //! What rig knows of a machine and no provider keeps: which keys its SSH server has, and which steps were done.
 
-use crate::{Access, Format, Layout, Result, StateError, atomic, format, layout};
+use crate::{Access, Format, Layout, Result, format, layout};
 use rig_model::{MachineId, StepRecord};
 use serde::{Deserialize, Serialize};
-use std::io;
 
 const MACHINE: Format = Format { name: "rig.machine", major: 1 };
 
@@ -43,13 +42,7 @@ impl MachineRecord {
     /// # Errors
     /// When the file cannot be removed.
     pub fn remove(layout: &Layout, machine: &MachineId) -> Result<()> {
-        let path = layout.machine(machine);
-        match fs_err::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(StateError::Io { doing: "removing", path, reason: atomic::bare(error) })
-            }
-            _ => Ok(()),
-        }
+        format::remove(&layout.machine(machine))
     }
 
     /// Notes that a step was done, in place of what was known of it.

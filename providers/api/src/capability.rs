@@ -162,6 +162,37 @@ pub trait Volumes: Send + Sync {
     async fn remove_volume(&self, cx: &Context, native: &str) -> Result<()>;
 }
 
+/// A path that a machine has otherwise than its box.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PathChange {
+    /// The absolute path.
+    pub path: String,
+    /// What became of it.
+    pub kind: PathChangeKind,
+}
+
+/// What can become of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PathChangeKind {
+    /// The box has no such path.
+    Added,
+    /// The box has it too. Of a folder: something in it differs, or its rights do.
+    Modified,
+    /// Only the box has it.
+    Removed,
+}
+
+/// What a machine's file system has otherwise than its box. Volumes, folders of the host and folders in memory are not part
+/// of that.
+#[async_trait]
+pub trait Changes: Send + Sync {
+    /// The paths that differ, in no order; also of a machine that has stopped.
+    async fn changes(&self, cx: &Context, machine: &MachineRef) -> Result<Vec<PathChange>>;
+
+    /// A file as the machine's box has it, at most its first `limit` bytes; `None` when the box has no such file.
+    async fn original(&self, cx: &Context, machine: &MachineRef, path: &str, limit: usize) -> Result<Option<Bytes>>;
+}
+
 /// A stream of bytes in both directions.
 pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}

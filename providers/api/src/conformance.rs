@@ -4,6 +4,7 @@
 //! fixture's workspace, whether the case held or not. Cases share nothing and may run at the same time.
 
 mod case;
+mod changes;
 mod crowd;
 mod exec;
 mod fixture;
@@ -39,6 +40,7 @@ pub fn cases() -> Vec<Case> {
         ("exec", exec::cases()),
         ("logs", logs::cases()),
         ("watch", watch::cases()),
+        ("changes", changes::cases()),
         ("security", security::cases()),
         ("limits", limits::cases()),
         ("images", images::cases()),

@@ -11,8 +11,9 @@ mod error;
 mod provider;
 
 pub use capability::{
-    BoxTag, BuildRequest, ByteStream, Connection, Dial, DialStream, Exec, ExecEvent, ExecRequest, ExecSession, Images,
-    LogEvent, LogRequest, Logs, MachineEvent, MachineEventKind, Networks, Terminal, Volumes, Watch,
+    BoxTag, BuildRequest, ByteStream, Changes, Connection, Dial, DialStream, Exec, ExecEvent, ExecRequest, ExecSession,
+    Images, LogEvent, LogRequest, Logs, MachineEvent, MachineEventKind, Networks, PathChange, PathChangeKind, Terminal,
+    Volumes, Watch,
 };
 pub use context::{Context, NoProgress, ProgressSink};
 pub use error::{ProviderError, Result};

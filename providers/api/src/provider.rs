@@ -1,6 +1,6 @@
 //! The trait that every backend implements.
 
-use crate::{Context, Dial, Exec, Images, Logs, Networks, Result, Volumes, Watch};
+use crate::{Changes, Context, Dial, Exec, Images, Logs, Networks, Result, Volumes, Watch};
 use async_trait::async_trait;
 use rig_model::{EngineFacts, MachineId, MachineSpec, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
 use std::time::Duration;
@@ -64,6 +64,10 @@ pub trait Provider: Send + Sync {
     }
     /// Connections to a port inside a machine.
     fn dial(&self) -> Option<&dyn Dial> {
+        None
+    }
+    /// What a machine's file system has otherwise than its box.
+    fn changes(&self) -> Option<&dyn Changes> {
         None
     }
     /// News of machines without asking.

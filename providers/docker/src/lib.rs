@@ -5,6 +5,7 @@
 
 mod address;
 mod build;
+mod changes;
 mod context;
 mod create;
 mod daemon;

@@ -2,8 +2,8 @@
 
 use crate::labels::{self, Labels};
 use bollard::models::{
-    ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum, EndpointSettings, ImageSummary, Network,
-    PortSummary, PortSummaryTypeEnum, Volume,
+    ContainerInspectResponse, ContainerSummary, ContainerSummaryNetworkSettings, ContainerSummaryStateEnum,
+    EndpointSettings, ImageSummary, Network, PortMap, PortSummary, PortSummaryTypeEnum, Volume,
 };
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
@@ -134,8 +134,44 @@ pub(crate) fn host_ports(summary: &ContainerSummary) -> Vec<HostPortUse> {
         .collect()
 }
 
+/// A container of the workspace as an inspection tells of it; `None` when its labels are not ours.
+pub(crate) fn inspected(details: ContainerInspectResponse, workspace: &Name) -> Option<ObservedMachine> {
+    let settings = details.network_settings.clone().unwrap_or_default();
+    let config = details.config.clone().unwrap_or_default();
+    let status = details.state.as_ref().and_then(|state| state.status);
+    let summary = ContainerSummary {
+        id: details.id.clone(),
+        image: config.image,
+        labels: config.labels,
+        state: status.and_then(|status| status.to_string().parse().ok()),
+        ports: Some(ports(settings.ports.unwrap_or_default())),
+        network_settings: Some(ContainerSummaryNetworkSettings { networks: settings.networks }),
+        ..ContainerSummary::default()
+    };
+    let mut machine = machine(summary, workspace)?;
+    closer(&mut machine, details);
+    Some(machine)
+}
+
+/// Published ports in the form that lists have.
+fn ports(map: PortMap) -> Vec<PortSummary> {
+    let summaries = map.into_iter().flat_map(|(guest, bindings)| {
+        let (port, kind) = guest.split_once('/').unwrap_or((&guest, "tcp"));
+        let (port, kind) = (port.parse::<u16>().ok(), kind.to_owned());
+        bindings.into_iter().flatten().filter_map(move |binding| {
+            Some(PortSummary {
+                ip: binding.host_ip,
+                private_port: port?,
+                public_port: binding.host_port?.parse().ok(),
+                typ: kind.parse().ok(),
+            })
+        })
+    });
+    summaries.collect()
+}
+
 /// A closer look: what only an inspection tells.
-pub(crate) fn closer(machine: &mut ObservedMachine, details: ContainerInspectResponse) {
+fn closer(machine: &mut ObservedMachine, details: ContainerInspectResponse) {
     let state = details.state.unwrap_or_default();
     machine.started = state.started_at.as_deref().and_then(timestamp);
     machine.restarts = details.restart_count.and_then(|count| u32::try_from(count).ok());

@@ -14,7 +14,7 @@ use rig_model::{
     Bytes, EngineFacts, Idiom, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine,
 };
 use rig_provider_api::{
-    Context, Dial, Endpoint, Exec, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider,
+    Changes, Context, Dial, Endpoint, Exec, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider,
     ProviderError, Result, StopMode, Volumes, Watch,
 };
 use std::{
@@ -266,23 +266,11 @@ impl Provider for DockerProvider {
         let doing = format!("looking at machine {machine}");
         let name = Self::container(machine);
         cx.run(&doing, async {
-            // The list has the state in the form that observations use; the inspection adds what only it knows.
-            let filters = HashMap::from([("name".to_owned(), vec![format!("^/{}$", name.replace('.', "\\."))])]);
-            let options = ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
-            let (list, details) =
-                tokio::join!(self.docker.list_containers(Some(options)), self.docker.inspect_container(&name, None));
-            let details = match details {
-                Ok(details) => details,
-                Err(error) if error::is_absent(&error) => return Ok(None),
-                Err(error) => return Err(error::failure(&doing, &name, error)),
-            };
-            let list = list.map_err(|error| error::failure(&doing, &name, error))?;
-            let Some(mut seen) = list.into_iter().find_map(|summary| observe::machine(summary, &machine.workspace))
-            else {
-                return Ok(None);
-            };
-            observe::closer(&mut seen, details);
-            Ok(Some(seen))
+            match self.docker.inspect_container(&name, None).await {
+                Ok(details) => Ok(observe::inspected(details, &machine.workspace)),
+                Err(error) if error::is_absent(&error) => Ok(None),
+                Err(error) => Err(error::failure(&doing, &name, error)),
+            }
         })
         .await
     }
@@ -358,6 +346,9 @@ impl Provider for DockerProvider {
         Ok(seen.filter(|machine| machine.state.is_running()).map(|_| Endpoint::Exec))
     }
 
+    fn changes(&self) -> Option<&dyn Changes> {
+        Some(self)
+    }
     fn images(&self) -> Option<&dyn Images> {
         Some(self)
     }

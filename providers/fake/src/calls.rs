@@ -25,6 +25,7 @@ pub enum Verb {
     RemoveNetwork,
     RemoveVolume,
     Dial,
+    Changes,
     Watch,
 }
 
@@ -49,6 +50,7 @@ impl Verb {
             | Self::Inspect
             | Self::Endpoint
             | Self::ListBoxes
+            | Self::Changes
             | Self::Exec
             | Self::Logs
             | Self::Dial
@@ -79,6 +81,7 @@ impl fmt::Display for Verb {
             Self::RemoveNetwork => "remove-network",
             Self::RemoveVolume => "remove-volume",
             Self::Dial => "dial",
+            Self::Changes => "changes",
             Self::Watch => "watch",
         })
     }

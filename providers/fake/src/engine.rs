@@ -29,6 +29,7 @@ pub enum Capability {
     Networks,
     Volumes,
     Dial,
+    Changes,
     Watch,
 }
 

@@ -12,6 +12,7 @@
 //! ```
 
 mod calls;
+mod changes;
 mod dial;
 mod engine;
 mod exec;

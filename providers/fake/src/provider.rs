@@ -4,8 +4,8 @@ use crate::{Capability, FakeProvider, Verb, state::key};
 use async_trait::async_trait;
 use rig_model::{EngineFacts, MachineSpec, MachineState, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
 use rig_provider_api::{
-    Context, Dial, Endpoint, Exec, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider, Result,
-    StopMode, Volumes, Watch,
+    Changes, Context, Dial, Endpoint, Exec, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider,
+    Result, StopMode, Volumes, Watch,
 };
 
 #[async_trait]
@@ -82,6 +82,9 @@ impl Provider for FakeProvider {
     }
     fn dial(&self) -> Option<&dyn Dial> {
         self.has(Capability::Dial).then_some(self)
+    }
+    fn changes(&self) -> Option<&dyn Changes> {
+        self.has(Capability::Changes).then_some(self)
     }
     fn watch(&self) -> Option<&dyn Watch> {
         self.has(Capability::Watch).then_some(self)

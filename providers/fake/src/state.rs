@@ -61,6 +61,10 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// Puts the machine into its next life.
+    pub(crate) fn files(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.files
+    }
+
     pub(crate) fn begin(&mut self) {
         self.run += 1;
         self.state = MachineState::Running;

@@ -3,7 +3,7 @@
 use super::{
     boxes::is_variable,
     declared::Declared,
-    mounts, network, ports, probe,
+    drift, mounts, network, ports, probe,
     provisioners::{self, Provisioner},
     security,
     workspace::World,
@@ -16,8 +16,8 @@ use crate::{
 };
 use indexmap::IndexMap;
 use rig_model::{
-    BoxName, Condition, Idiom, LeaveSpec, Name, NetworkSpec, PortSpec, Probe, ProviderId, RestartPolicy, SshSpec,
-    SyncSpec, Text, TmpfsSpec, VolumeSpec,
+    BoxName, Condition, DriftRule, Idiom, LeaveSpec, Name, NetworkSpec, PortSpec, Probe, ProviderId, RestartPolicy,
+    SshSpec, SyncSpec, Text, TmpfsSpec, VolumeSpec,
 };
 use std::{net::Ipv4Addr, ops::Range, time::Duration};
 
@@ -61,6 +61,7 @@ pub(crate) struct Body {
     pub(crate) ready_timeout: Option<Duration>,
     pub(crate) serial: Option<bool>,
     pub(crate) leave: Option<LeaveSpec>,
+    pub(crate) drift: Vec<DriftRule>,
     pub(crate) ssh: Option<SshSpec>,
     pub(crate) provisioners: Vec<Provisioner>,
 }
@@ -108,6 +109,9 @@ impl Body {
             eval.flag(node)
         };
         body.leave = block.one(eval.cx, "leave").and_then(|node| leave(eval, node));
+        if let Some(node) = block.one(eval.cx, "drift") {
+            body.drift = drift::rules(eval, node);
+        }
         body.ssh = block.one(eval.cx, "ssh").and_then(|node| provisioners::ssh(eval, node, around.idiom));
         body.provisioners = provisioners::read(eval, &mut block, around);
         block.finish(eval.cx, of);

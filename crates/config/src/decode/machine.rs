@@ -67,6 +67,9 @@ pub(crate) fn assemble(
         Idiom::Mutable => Some(own.ssh.or(defaults.ssh).unwrap_or_default()),
         Idiom::Immutable => None,
     };
+    // The machine's own rules come last, and the last one that fits counts.
+    let mut drift = std::mem::take(&mut defaults.drift);
+    drift.append(&mut own.drift);
     let probes = if own.ready.is_empty() { defaults.ready } else { own.ready };
     let timeout = own.ready_timeout.or(defaults.ready_timeout).unwrap_or(ReadySpec::default().timeout);
     let provider = own.provider.or(defaults.provider).or_else(|| ProviderId::new(PROVIDER).ok())?;
@@ -96,6 +99,7 @@ pub(crate) fn assemble(
         ssh,
         steps,
         leave: own.leave.or(defaults.leave),
+        drift,
         origin: eval.cx.origin(at),
     })
 }

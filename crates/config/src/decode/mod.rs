@@ -6,6 +6,7 @@ mod boxes;
 mod cast;
 mod checks;
 mod declared;
+mod drift;
 mod limits;
 mod machine;
 mod mounts;

@@ -166,6 +166,8 @@ fn every_node_is_in_the_reference() {
         "ready-timeout",
         "serial",
         "leave",
+        "drift",
+        "ignore",
         "ssh",
         "shell",
         "args",

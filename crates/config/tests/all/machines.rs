@@ -2,8 +2,8 @@
 
 use super::support::{in_machine, in_topology, machine, workspace};
 use rig_model::{
-    BoxSource, Bytes, CheckTarget, Condition, Expectation, MachineId, MilliCpus, Name, Part, ProbeKind, Protocol,
-    RequestedPort, RestartPolicy, Text, Workspace,
+    BoxSource, Bytes, CheckTarget, Condition, DriftClass, Expectation, MachineId, MilliCpus, Name, Part, ProbeKind,
+    Protocol, RequestedPort, RestartPolicy, Text, Workspace,
 };
 use std::time::Duration;
 
@@ -202,4 +202,22 @@ fn five_hundred_machines_are_read_quickly() {
     assert_eq!(workspace(&text).machines().count(), 501);
     // Without optimisation and on a busy machine; with it, it takes some milliseconds.
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_machines_own_rules_for_drift_come_behind_the_defaults() {
+    let text = in_topology("machine \"db\" { drift { cache \"/opt/x/**\" \"**/*.idx\"; ignore \"/srv/**\" } }")
+        .replace("defaults {", "defaults { drift { state \"/opt/**\" };");
+    let workspace = workspace(&text);
+    let db = workspace.machine(&id("db")).unwrap();
+    let rules: Vec<_> = db.drift.iter().map(|rule| (rule.pattern.as_str(), rule.class)).collect();
+    assert_eq!(
+        rules,
+        [
+            ("/opt/**", Some(DriftClass::State)),
+            ("/opt/x/**", Some(DriftClass::Cache)),
+            ("**/*.idx", Some(DriftClass::Cache)),
+            ("/srv/**", None)
+        ]
+    );
 }

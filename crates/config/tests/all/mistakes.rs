@@ -303,6 +303,15 @@ fn of_checks() {
 }
 
 #[test]
+fn of_drift() {
+    one(&in_machine("drift { trash \"/x\" }"), "`drift` knows no class `trash`");
+    one(&in_machine("drift { cache }"), "`cache` needs at least one pattern");
+    one(&in_machine("drift { ignore \"var/x\" }"), "fits no path of a machine");
+    one(&in_machine("drift { ignore \"/a/[\" }"), "is no pattern");
+    one(&in_machine("drift \"x\""), "`drift` takes no value");
+}
+
+#[test]
 fn a_group_of_none_is_read_all_the_same() {
     one(&in_topology("machine \"w\" count=0 { prot 80 }"), "did you mean `port`?");
 }

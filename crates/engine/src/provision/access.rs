@@ -9,7 +9,7 @@ use rig_model::{MachineId, MachineState, Name, SshSpec, Workspace};
 use rig_provider_api::{Context, MachineRef, Provider};
 use rig_recipes::Contents;
 use rig_ssh::{Connection, Credentials, DialError, Dialer, HostKey, KeyPair, Patience, SshError, Trust};
-use rig_state::{Access as FileAccess, Layout, MachineRecord, StateError};
+use rig_state::{Access as FileAccess, Baseline, Layout, MachineRecord, StateError};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -116,7 +116,11 @@ impl Access {
     pub(crate) async fn destroyed(&self, machine: &MachineId) -> Result<(), EngineError> {
         self.forget(machine).await;
         let (layout, machine) = (self.layout.clone(), machine.clone());
-        blocking(move || MachineRecord::remove(&layout, &machine)).await
+        blocking(move || {
+            Baseline::remove(&layout, &machine)?;
+            MachineRecord::remove(&layout, &machine)
+        })
+        .await
     }
 
     /// Makes sure that a machine knows the workspace's key and rig knows its host keys, without connecting.
@@ -234,7 +238,7 @@ impl Access {
 }
 
 /// Runs a short piece of work on files away from the runtime.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StateError> + Send + 'static,
 ) -> Result<T, EngineError> {
     Ok(tokio::task::spawn_blocking(work).await.map_err(|error| lost_task(&error))??)

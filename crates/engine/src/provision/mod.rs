@@ -6,4 +6,6 @@ mod machine_log;
 mod put;
 mod script;
 
+pub(crate) use access::blocking;
 pub use access::{Access, Provisioning};
+pub(crate) use script::sudo;

@@ -231,7 +231,7 @@ async fn tell(
 }
 
 /// What makes a command root's: nothing for root, whose machines may have no sudo.
-pub(super) fn sudo(session: &rig_ssh::Session) -> &'static str {
+pub(crate) fn sudo(session: &rig_ssh::Session) -> &'static str {
     if session.user() == "root" { "" } else { "sudo -n " }
 }
 

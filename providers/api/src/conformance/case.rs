@@ -17,6 +17,7 @@ pub enum Need {
     Networks,
     Volumes,
     Dial,
+    Changes,
     Watch,
 }
 
@@ -117,6 +118,7 @@ impl Case {
     pub fn missing(&self, provider: &dyn Provider, fixture: &Fixture) -> Option<Need> {
         self.needs.iter().copied().find(|need| !match need {
             Need::Real => fixture.real,
+            Need::Changes => provider.changes().is_some(),
             Need::Images => provider.images().is_some(),
             Need::Exec => provider.exec().is_some(),
             Need::Logs => provider.logs().is_some(),

@@ -2,7 +2,7 @@
 
 use super::Planner;
 use crate::{PlanError, Selection, reconcile::down};
-use rig_model::{Action, Cause, MachineState, Name, OpId, PlanNote};
+use rig_model::{Action, Cause, MachineId, MachineState, Name, OpId, PlanNote};
 use std::collections::BTreeMap;
 
 impl Planner<'_> {
@@ -10,6 +10,7 @@ impl Planner<'_> {
     pub(super) fn remove_undeclared(&mut self, selection: &Selection) -> Vec<PlanError> {
         let mut refused = Vec::new();
         let mut left: BTreeMap<(&Name, &Name), OpId> = BTreeMap::new();
+        let mut gone: BTreeMap<&MachineId, OpId> = BTreeMap::new();
         for seen in self.observed.machines.iter().rev() {
             if self.desired.workspace.machine(&seen.id).is_some() || !selection.contains(&seen.id) {
                 continue;
@@ -43,6 +44,7 @@ impl Planner<'_> {
             });
             let op = down::remove(&mut self.graph, self.desired.workspace, seen, &cause, handed_over);
             self.removed.push(op);
+            gone.insert(&seen.id, op);
             if leave.is_some() {
                 left.insert(group, op);
             }
@@ -57,6 +59,24 @@ impl Planner<'_> {
                 }
             }
         }
+        if self.options.remove_orphans && selection.is_all() {
+            self.remove_orphaned_networks(&gone);
+        }
         refused
+    }
+
+    /// Removes the networks of topologies that the file does not declare, once the machines on them are gone.
+    fn remove_orphaned_networks(&mut self, gone: &BTreeMap<&MachineId, OpId>) {
+        let topologies = &self.desired.workspace.topologies;
+        for network in self.observed.networks.iter().filter(|network| !topologies.contains_key(&network.topology)) {
+            let members = gone.iter().filter(|(id, _)| id.topology == network.topology).map(|(_, op)| *op);
+            let action = Action::RemoveNetwork {
+                topology: network.topology.clone(),
+                name: network.name.clone(),
+                native: network.native.clone(),
+            };
+            let members: Vec<OpId> = members.collect();
+            self.removed.push(self.graph.add(action, Cause::Undeclared, members));
+        }
     }
 }

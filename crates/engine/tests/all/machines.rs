@@ -1,10 +1,10 @@
 //! Machines, networks and volumes.
 
 use crate::support::{CLUSTER, execute, lines, load, observe, plan, planned, up};
-use rig_engine::{DestroyOptions, Interrupt, Selection, UpOptions, reconcile};
+use rig_engine::{DestroyOptions, Interrupt, Selection, Session, UpOptions, reconcile};
 use rig_model::{Action, Name, Plan};
 use rig_provider_fake::{FakeProvider, Verb};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 #[tokio::test]
 async fn from_nothing() {
@@ -24,6 +24,19 @@ async fn from_nothing() {
          9 start machine main/node2 (not there yet) <- [5 8]
         ");
     });
+}
+
+#[tokio::test]
+async fn machines_reach_each_other_past_a_proxy() {
+    let workspace = load(CLUSTER, &[]);
+    let proxies = |list: &[(&str, &str)]| {
+        let list = list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Session::new(workspace.clone(), "/lab".into(), Arc::new(FakeProvider::new()), list).proxies
+    };
+    assert_eq!(proxies(&[]), []);
+    let both = proxies(&[("no_proxy", "intra.net, node1"), ("http_proxy", "http://proxy:3128")]);
+    assert_eq!(both[0].0, "http_proxy");
+    assert_eq!(both[1], ("no_proxy".to_owned(), "intra.net,node1,127.0.0.1,first,localhost,node2".to_owned()));
 }
 
 #[tokio::test]
@@ -122,6 +135,18 @@ async fn orphans_are_named_and_only_removed_when_asked() {
     let options = UpOptions { remove_orphans: true, ..UpOptions::default() };
     let thorough = plan(&workspace, &fake, &observed, &Selection::All, &options).unwrap();
     assert!(lines(&thorough).contains("destroy machine main/first (no longer in the file)"), "{}", lines(&thorough));
+}
+
+#[tokio::test]
+async fn the_network_of_a_topology_that_is_no_longer_in_the_file_goes_with_its_machines() {
+    let fake = up(&load(CLUSTER, &[])).await;
+    let workspace = load(&CLUSTER.replace("topology \"main\"", "topology \"other\""), &[]);
+    let observed = observe(&fake, &workspace).await;
+    let options = UpOptions { remove_orphans: true, ..UpOptions::default() };
+    let plan = plan(&workspace, &fake, &observed, &Selection::All, &options).unwrap();
+    assert!(lines(&plan).contains("remove network main/default (no longer in the file) <- ["), "{}", lines(&plan));
+    let quiet = planned(&workspace, &fake).await.unwrap();
+    assert!(!lines(&quiet).contains("remove network"), "{}", lines(&quiet));
 }
 
 #[tokio::test]

@@ -1,0 +1,169 @@
+//! What a path is for.
+
+use globset::{Glob, GlobMatcher};
+use rig_model::{DriftClass, DriftRule};
+
+/// What paths are for when the file says nothing else; the first pattern that fits counts. The places are those of the
+/// Filesystem Hierarchy Standard 3.0, the rest is what services on them are known to write.
+const PATTERNS: [(DriftClass, &[&str]); 7] = [
+    (
+        DriftClass::Temporary,
+        &[
+            "/tmp/**",
+            "/var/tmp/**",
+            "/run/**",
+            "/var/run/**",
+            "/dev/**",
+            "**/*.pid",
+            "**/*.sock",
+            "**/*.lock",
+            "**/*.swp",
+            // What an init writes about its services, and a JVM about itself.
+            "**/supervise/**",
+            "**/s6-rc/**",
+            "**/hsperfdata_*/**",
+        ],
+    ),
+    (DriftClass::Log, &["/var/log/**", "**/*.log", "**/*.log.[0-9]*", "**/logs/**"]),
+    (
+        DriftClass::Cache,
+        &[
+            "/var/cache/**",
+            "**/.cache/**",
+            "**/__pycache__/**",
+            "**/*.pyc",
+            "/var/lib/apt/lists/**",
+            "/etc/ld.so.cache",
+        ],
+    ),
+    // What a package manager knows of programs changes with them.
+    (DriftClass::Program, &["/var/lib/dpkg/**", "/var/lib/apt/**", "/var/lib/rpm/**", "/lib/apk/**"]),
+    (
+        DriftClass::Configuration,
+        &[
+            "/etc/**",
+            "/usr/local/etc/**",
+            "**/conf/**",
+            "**/.ssh/**",
+            "**/*.conf",
+            "**/*.cfg",
+            "**/*.ini",
+            "**/*.yaml",
+            "**/*.yml",
+            "**/*.toml",
+            "**/*.properties",
+            "**/*.env",
+        ],
+    ),
+    (
+        DriftClass::Program,
+        &["/usr/**", "/bin/**", "/sbin/**", "/lib/**", "/lib32/**", "/lib64/**", "/libx32/**", "/opt/**", "/boot/**"],
+    ),
+    (DriftClass::State, &["/**"]),
+];
+
+/// Decides what paths are for: by the file's rules, then by its volumes, then by where things usually are.
+#[derive(Debug)]
+pub struct Classifier {
+    /// Class, or ignored.
+    rules: Vec<(GlobMatcher, Option<DriftClass>)>,
+}
+
+/// A pattern that is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{pattern:?} is no pattern: {why}")]
+pub struct PatternError {
+    /// The pattern.
+    pub pattern: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl Classifier {
+    /// A classifier with a machine's own rules, the later ones first, and the folders of its volumes.
+    ///
+    /// # Errors
+    /// When a pattern is none.
+    pub fn new<'a>(rules: &[DriftRule], volumes: impl IntoIterator<Item = &'a str>) -> Result<Self, PatternError> {
+        let mut all = Vec::new();
+        for rule in rules.iter().rev() {
+            all.extend(matchers(&rule.pattern)?.map(|matcher| (matcher, rule.class)));
+        }
+        for volume in volumes {
+            let literal = format!("{}/**", globset::escape(volume.trim_end_matches('/')));
+            all.extend(matchers(&literal)?.map(|matcher| (matcher, Some(DriftClass::State))));
+        }
+        for (class, patterns) in PATTERNS {
+            for pattern in patterns {
+                all.extend(matchers(pattern)?.map(|matcher| (matcher, Some(class))));
+            }
+        }
+        Ok(Self { rules: all })
+    }
+
+    /// What a path is for; `None` when it is to be ignored.
+    #[must_use]
+    pub fn class(&self, path: &str) -> Option<DriftClass> {
+        let rule = self.rules.iter().find(|(matcher, _)| matcher.is_match(path));
+        rule.map_or(Some(DriftClass::State), |(_, class)| *class)
+    }
+}
+
+/// What a pattern means: the path, and, when it names all that is in a folder, the folder itself.
+fn matchers(pattern: &str) -> Result<impl Iterator<Item = GlobMatcher>, PatternError> {
+    let compiled = |pattern: &str| {
+        let builder = Glob::new(pattern);
+        let failed =
+            |error: globset::Error| PatternError { pattern: pattern.to_owned(), why: error.kind().to_string() };
+        Ok(builder.map_err(failed)?.compile_matcher())
+    };
+    let folder = pattern.strip_suffix("/**").filter(|folder| !folder.is_empty());
+    Ok([Some(compiled(pattern)?), folder.map(compiled).transpose()?].into_iter().flatten())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rig_model::Origin;
+
+    #[test]
+    fn usual_places_are_known() {
+        let classifier = Classifier::new(&[], ["/var/lib/cassandra"]).unwrap();
+        for (path, class) in [
+            ("/etc/passwd", DriftClass::Configuration),
+            ("/etc/s6/spark/supervise/status", DriftClass::Temporary),
+            ("/opt/spark/conf/spark-env.sh", DriftClass::Configuration),
+            ("/opt/spark/jars/a.jar", DriftClass::Program),
+            ("/opt/spark/logs/out", DriftClass::Log),
+            ("/usr/bin/java", DriftClass::Program),
+            ("/usr/lib/python3/__pycache__/os.pyc", DriftClass::Cache),
+            ("/var/cache/apt/pkgcache.bin", DriftClass::Cache),
+            ("/var/cache", DriftClass::Cache),
+            ("/var/lib/dpkg/status", DriftClass::Program),
+            ("/var/lib/cassandra/data/x.db", DriftClass::State),
+            ("/var/lib/cassandra/conf/x.yaml", DriftClass::State),
+            ("/home/rig/.ssh/authorized_keys", DriftClass::Configuration),
+            ("/srv/index.html", DriftClass::State),
+            ("/tmp/x", DriftClass::Temporary),
+        ] {
+            assert_eq!(classifier.class(path), Some(class), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_files_own_rules_come_first_and_the_last_one_counts() {
+        let rule = |pattern: &str, class| DriftRule { pattern: pattern.to_owned(), class, origin: Origin::default() };
+        let rules = [
+            rule("/opt/app/**", Some(DriftClass::Cache)),
+            rule("/opt/app/keep", Some(DriftClass::State)),
+            rule("/srv/**", None),
+        ];
+        let classifier = Classifier::new(&rules, []).unwrap();
+        assert_eq!(classifier.class("/opt/app/x"), Some(DriftClass::Cache));
+        assert_eq!(classifier.class("/opt/app/keep"), Some(DriftClass::State));
+        assert_eq!(classifier.class("/srv/a/b"), None);
+        assert_eq!(classifier.class("/srv"), None);
+        let error = Classifier::new(&[rule("/a/[", None)], []).unwrap_err();
+        assert!(error.to_string().contains("is no pattern"), "{error}");
+    }
+}

@@ -1,0 +1,207 @@
+//! What was in a machine when `up` had provisioned it.
+
+use super::{
+    Inside,
+    collect::{Look, list},
+};
+use crate::{Access, EngineError, EventSink, Session, provision::blocking};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+use rig_drift::{Classifier, Kind, Manifest};
+use rig_model::{Action, Digest, DriftClass, Event, MachineId, MachineSpec, Plan};
+use rig_provider_api::Context;
+use rig_state::{Baseline, Layout};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// How long a look into one machine may take.
+pub(super) const LOOK: Duration = Duration::from_secs(120);
+
+/// How many machines are looked into at the same time.
+pub(super) const AT_ONCE: usize = 8;
+
+/// What takes longer is told.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Up to this size, in bytes, the text of a configuration file is kept.
+const KEPT: u64 = 64 << 10;
+
+/// Of so many files at most: a machine whose configuration is larger is no machine that people read the differences of.
+const TEXTS: usize = 1000;
+
+/// Others may read it, so that it holds no secret.
+const READABLE: u32 = 0o004;
+
+/// Prints path, length and content of each file.
+const CONTENTS: &str = r#"xargs -0 -r sh -c 'for file; do printf "%s\0%s\0" "$file" "$(wc -c <"$file")" && cat "$file"; done' sh 2>/dev/null"#;
+
+/// Keeps what is in the mutable machines that a plan provisioned, so that what changes later can be told from what was
+/// installed. An immutable machine needs no such thing: it has to be what its box is. A machine that cannot be looked into
+/// is told as a note.
+pub async fn record_baselines(cx: &Context, session: &Session, layout: &Layout, plan: &Plan, sink: &dyn EventSink) {
+    let provisioned: BTreeSet<&MachineId> = plan
+        .operations
+        .iter()
+        .filter_map(|operation| match &operation.action {
+            Action::Provision { machine, .. } => Some(machine),
+            _ => None,
+        })
+        .collect();
+    let access = Access::new(session, layout.clone());
+    let machines = session.workspace.machines().filter(|machine| provisioned.contains(&machine.id));
+    let records = machines.map(|machine| async {
+        match record(&cx.within(LOOK), session, &access, layout, machine).await {
+            Err(error) if !error.is_cancelled() => {
+                let text = format!("machine {}: `rig drift` will not know what it was: {error}", machine.id);
+                sink.emit(Event::Note { text });
+            }
+            _ => {}
+        }
+    });
+    let mut all = std::pin::pin!(stream::iter(records).buffer_unordered(AT_ONCE).collect::<()>());
+    if tokio::time::timeout(QUIET, &mut all).await.is_err() {
+        sink.emit(Event::Note { text: "noting what was installed, for `rig drift`".to_owned() });
+        all.await;
+    }
+}
+
+async fn record(
+    cx: &Context,
+    session: &Session,
+    access: &Access,
+    layout: &Layout,
+    machine: &MachineSpec,
+) -> Result<(), EngineError> {
+    let provider = session.provider.as_ref();
+    let reference = access.reference(&machine.id);
+    let Some(seen) = provider.inspect(cx, &reference).await?.filter(|seen| seen.state.is_running()) else {
+        return Ok(());
+    };
+    let inside = Inside::enter(cx, provider, access, machine).await?;
+    let classifier = classifier(machine)?;
+    let look = Look {
+        cx,
+        inside: &inside,
+        machine: &reference,
+        changes: provider.changes(),
+        classifier: &classifier,
+        mounts: mounts(machine),
+    };
+    let old = load(layout, &machine.id, &seen.native).await?.unwrap_or_default();
+    let manifest = look.manifest(&old.manifest).await?;
+    let texts = texts(cx, &inside, &classifier, &manifest).await?;
+    let baseline = Baseline { native: seen.native, taken: Timestamp::now(), manifest, texts };
+    let (layout, id) = (layout.clone(), machine.id.clone());
+    blocking(move || baseline.save(&layout, &id)).await
+}
+
+/// The baseline of a machine with this identity.
+pub(super) async fn load(layout: &Layout, machine: &MachineId, native: &str) -> Result<Option<Baseline>, EngineError> {
+    let (layout, machine) = (layout.clone(), machine.clone());
+    let baseline = blocking(move || Baseline::load(&layout, &machine)).await?;
+    Ok(baseline.filter(|baseline| baseline.native == native))
+}
+
+/// What decides what a machine's paths are for.
+pub(super) fn classifier(machine: &MachineSpec) -> Result<Classifier, EngineError> {
+    let volumes = machine.volumes.iter().map(|volume| volume.target.as_str());
+    Classifier::new(&machine.drift, volumes).map_err(|error| EngineError::Host {
+        doing: format!("classifying paths of machine {}", machine.id),
+        why: error.to_string(),
+    })
+}
+
+/// Where something is mounted in a machine.
+pub(super) fn mounts(machine: &MachineSpec) -> Vec<&str> {
+    let volumes = machine.volumes.iter().map(|mount| mount.target.as_str());
+    let syncs = machine.syncs.iter().map(|mount| mount.target.as_str());
+    let memory = machine.tmpfs.iter().map(|mount| mount.target.as_str());
+    volumes.chain(syncs).chain(memory).map(|target| target.trim_end_matches('/')).collect()
+}
+
+/// The texts of configuration files that anybody in the machine may read.
+async fn texts(
+    cx: &Context,
+    inside: &Inside<'_>,
+    classifier: &Classifier,
+    manifest: &Manifest,
+) -> Result<BTreeMap<String, String>, EngineError> {
+    let wanted = manifest.files.iter().filter(|(path, file)| {
+        file.kind == Kind::File
+            && file.size <= KEPT
+            && file.mode & READABLE != 0
+            && classifier.class(path) == Some(DriftClass::Configuration)
+    });
+    let paths: Vec<&String> = wanted.map(|(path, _)| path).take(TEXTS).collect();
+    if paths.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let output = inside.run(cx, CONTENTS, list(paths)).await?;
+    let mut texts = contents(&output.stdout);
+    // A file that was written meanwhile is not the one that the manifest knows.
+    texts.retain(|path, text| {
+        manifest.files.get(path).and_then(|file| file.sha256.as_ref()) == Some(&Digest::of(text.as_bytes()))
+    });
+    Ok(texts)
+}
+
+/// Takes apart what [`CONTENTS`] prints.
+fn contents(mut bytes: &[u8]) -> BTreeMap<String, String> {
+    let mut texts = BTreeMap::new();
+    let word = |bytes: &mut &[u8]| {
+        let end = bytes.iter().position(|byte| *byte == 0)?;
+        let word = std::str::from_utf8(&bytes[..end]).ok()?.to_owned();
+        *bytes = &bytes[end + 1..];
+        Some(word)
+    };
+    while let Some(path) = word(&mut bytes) {
+        let Some(length) = word(&mut bytes).and_then(|text| text.trim().parse::<usize>().ok()) else { break };
+        let Some((content, rest)) = bytes.split_at_checked(length) else { break };
+        bytes = rest;
+        if let Ok(text) = std::str::from_utf8(content) {
+            texts.insert(path, text.to_owned());
+        }
+    }
+    texts
+}
+
+/// Reads the beginning of a file in a machine; `None` when there is no such file.
+pub(super) async fn read(
+    cx: &Context,
+    inside: &Inside<'_>,
+    path: &str,
+    limit: usize,
+) -> Result<Option<Bytes>, EngineError> {
+    let program = format!("[ -f {0} ] || exit 3; head -c {limit} -- {0}", rig_ssh::quote(path));
+    let output = inside.run(cx, &program, Bytes::new()).await?;
+    match output.code {
+        0 => Ok(Some(output.stdout.into())),
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn contents_are_taken_apart() {
+        let printed = b"/etc/a b\x005\x00one\n\x00/etc/c\x000\x00/etc/d\x00      2\x00\xff\xfe/etc/cut\x009\x00xx";
+        let texts = contents(printed);
+        assert_eq!(
+            texts.into_iter().collect::<Vec<_>>(),
+            [("/etc/a b".to_owned(), "one\n\0".to_owned()), ("/etc/c".to_owned(), String::new())]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_printed_is_no_danger(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let _ = contents(&bytes);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Finding out what is in a machine.
+
+use super::Inside;
+use crate::{EngineError, Output};
+use bytes::Bytes;
+use rig_drift::{Classifier, File, Kind, Manifest, parse};
+use rig_model::DriftClass;
+use rig_provider_api::{Changes, Context, MachineRef, PathChangeKind};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Up to this size, in bytes, a file's content is hashed; of a larger one size and time must do. Configuration, scripts and
+/// most programs are smaller; hashing all of an installed Spark would take longer than the look itself.
+const HASHED: u64 = 1 << 20;
+
+/// The exit code of a shell that finds no such program.
+const NOT_FOUND: i64 = 127;
+
+/// Ends the names of a list.
+const NUL: u8 = 0;
+
+/// What is installed, runs and listens, one part behind the other. Processes are told by the kernel, for `ps` and `ss` are in
+/// few boxes.
+const FACTS: &str = r#"
+if command -v dpkg-query >/dev/null 2>&1; then dpkg-query -W -f '${Package} ${Version}\n'
+elif command -v rpm >/dev/null 2>&1; then rpm -qa --qf '%{NAME} %{VERSION}-%{RELEASE}\n'
+elif [ -f /lib/apk/db/installed ]; then
+    while IFS=: read -r key value; do
+        case $key in P) name=$value ;; V) printf '%s %s\n' "$name" "$value" ;; esac
+    done </lib/apk/db/installed
+fi
+printf '\0'
+for folder in /proc/[0-9]*; do
+    [ "${folder#/proc/}" != "$$" ] || continue
+    name= user=
+    while read -r key value rest; do
+        case $key in Name:) name=$value ;; Uid:) user=$value; break ;; esac
+    done 2>/dev/null <"$folder/status"
+    [ -z "$user" ] || printf '%s %s\n' "$user" "$name"
+done
+printf '\0'
+cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true
+"#;
+
+/// Prints pairs of a link and what it names, each ended with NUL.
+const LINKS: &str =
+    r#"xargs -0 -r sh -c 'for link; do printf "%s\0%s\0" "$link" "$(readlink "$link")"; done' sh 2>/dev/null"#;
+
+/// A look into a machine.
+pub(super) struct Look<'a> {
+    pub(super) cx: &'a Context,
+    pub(super) inside: &'a Inside<'a>,
+    pub(super) machine: &'a MachineRef,
+    pub(super) changes: Option<&'a dyn Changes>,
+    pub(super) classifier: &'a Classifier,
+    /// Where volumes, folders of the host and folders in memory are mounted: engines make these folders themselves.
+    pub(super) mounts: Vec<&'a str>,
+}
+
+impl Look<'_> {
+    /// Everything that is in the machine. What `previous` knows of files that nobody touched since is taken from there.
+    pub(super) async fn manifest(&self, previous: &Manifest) -> Result<Manifest, EngineError> {
+        let mut manifest = match self.changes {
+            Some(changes) => self.changed(changes).await?,
+            None => self.everything().await?,
+        };
+        self.contents(&mut manifest, previous).await?;
+        self.facts(&mut manifest).await?;
+        Ok(manifest)
+    }
+
+    /// What the provider says is otherwise than in the box.
+    async fn changed(&self, changes: &dyn Changes) -> Result<Manifest, EngineError> {
+        let mut manifest = Manifest::default();
+        let mut in_box = BTreeMap::new();
+        for change in changes.changes(self.cx, self.machine).await? {
+            // Ignored paths need no look at all.
+            if self.classifier.class(&change.path).is_none() || self.leads_to_a_mount(&change.path) {
+                continue;
+            }
+            match change.kind {
+                PathChangeKind::Removed => _ = manifest.removed.insert(change.path),
+                kind => _ = in_box.insert(change.path, kind == PathChangeKind::Modified),
+            }
+        }
+        if in_box.is_empty() {
+            return Ok(manifest);
+        }
+        let program = format!("xargs -0 -r stat -c '{}' -- 2>/dev/null", parse::STAT);
+        let output = self.inside.run(self.cx, &program, list(in_box.keys())).await?;
+        if output.code == NOT_FOUND && output.stdout.is_empty() {
+            manifest.gaps.insert("it has no stat or no xargs: what its files are is not known".to_owned());
+            let known = |(path, in_box)| (path, File { in_box, ..File::unknown() });
+            manifest.files = in_box.into_iter().map(known).collect();
+            return Ok(manifest);
+        }
+        manifest.files = parse::files(&text(&output));
+        for (path, file) in &mut manifest.files {
+            file.in_box = in_box.get(path).copied().unwrap_or_default();
+        }
+        Ok(manifest)
+    }
+
+    /// Whether a path is a place where something is mounted, or a folder on the way to one.
+    fn leads_to_a_mount(&self, path: &str) -> bool {
+        self.mounts
+            .iter()
+            .any(|mount| mount.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    }
+
+    /// All that is in the machine's root file system.
+    async fn everything(&self) -> Result<Manifest, EngineError> {
+        let program = format!(
+            "find / -xdev \\( -path /proc -o -path /sys -o -path /dev \\) -prune -o -exec stat -c '{}' -- {{}} + 2>/dev/null",
+            parse::STAT
+        );
+        let output = self.inside.run(self.cx, &program, Bytes::new()).await?;
+        let mut files = parse::files(&text(&output));
+        files.retain(|path, _| self.classifier.class(path).is_some());
+        Ok(Manifest { files, ..Manifest::default() })
+    }
+
+    /// Hashes of what people want to know the content of, and what links name.
+    async fn contents(&self, manifest: &mut Manifest, previous: &Manifest) -> Result<(), EngineError> {
+        let (mut files, mut links) = (Vec::new(), Vec::new());
+        for (path, file) in &mut manifest.files {
+            let old = previous.files.get(path).filter(|old| untouched(old, file));
+            if let Some(old) = old.filter(|old| old.sha256.is_some() || old.target.is_some()) {
+                file.sha256.clone_from(&old.sha256);
+                file.target.clone_from(&old.target);
+                continue;
+            }
+            let matters = matches!(
+                self.classifier.class(path),
+                Some(DriftClass::Configuration | DriftClass::Program | DriftClass::State)
+            );
+            match file.kind {
+                Kind::File if matters && file.size <= HASHED => files.push(path.clone()),
+                Kind::Link => links.push(path.clone()),
+                _ => {}
+            }
+        }
+        if !files.is_empty() {
+            let output = self.inside.run(self.cx, "xargs -0 -r sha256sum -- 2>/dev/null", list(&files)).await?;
+            if output.code == NOT_FOUND && output.stdout.is_empty() {
+                manifest
+                    .gaps
+                    .insert("it has no sha256sum: a content that changed within a second is not seen".to_owned());
+            }
+            for (path, sum) in parse::sums(&text(&output)) {
+                if let Some(file) = manifest.files.get_mut(&path) {
+                    file.sha256 = Some(sum);
+                }
+            }
+        }
+        if !links.is_empty() {
+            let output = self.inside.run(self.cx, LINKS, list(&links)).await?;
+            for (path, target) in parse::links(&text(&output)) {
+                if let Some(file) = manifest.files.get_mut(&path) {
+                    file.target = Some(target);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Packages, processes, listeners.
+    async fn facts(&self, manifest: &mut Manifest) -> Result<(), EngineError> {
+        let output = self.inside.run(self.cx, FACTS, Bytes::new()).await?;
+        let text = text(&output);
+        let mut parts = text.split('\0');
+        let mut part = || parts.next().unwrap_or_default();
+        let (packages, processes, listeners) = (part(), part(), part());
+        if output.code == NOT_FOUND || processes.is_empty() {
+            manifest.gaps.insert("its processes, listeners and packages could not be listed".to_owned());
+            return Ok(());
+        }
+        let packages = parse::packages(packages);
+        manifest.packages = (!packages.is_empty()).then_some(packages);
+        manifest.processes = Some(parse::processes(processes));
+        manifest.listeners = Some(parse::listeners(listeners));
+        Ok(())
+    }
+}
+
+/// Nothing about a file changes without the kernel's noting the time.
+fn untouched(old: &File, new: &File) -> bool {
+    (old.kind, old.size, old.modified, old.changed) == (new.kind, new.size, new.modified, new.changed)
+}
+
+/// Names for `xargs -0`.
+pub(super) fn list<'a>(paths: impl IntoIterator<Item = &'a String>) -> Bytes {
+    let mut bytes = Vec::new();
+    for path in paths.into_iter().collect::<BTreeSet<_>>() {
+        bytes.extend_from_slice(path.as_bytes());
+        bytes.push(NUL);
+    }
+    bytes.into()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

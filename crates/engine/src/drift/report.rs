@@ -1,0 +1,116 @@
+//! How a machine differs from what it was.
+
+use super::{
+    Inside,
+    baseline::{self, AT_ONCE, LOOK},
+    collect::Look,
+};
+use crate::{Access, EngineError, Session};
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+use rig_drift::{Drift, Manifest, compare};
+use rig_model::{Idiom, MachineId, MachineSpec, ObservedMachine};
+use rig_provider_api::Context;
+use rig_state::Layout;
+use std::collections::BTreeSet;
+
+/// What a machine is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// What `up` made of it: the state after the last provisioning; of an immutable machine its box.
+    Up,
+    /// Its box.
+    Box,
+}
+
+/// How one machine differs.
+#[derive(Clone, Debug)]
+pub struct MachineDrift {
+    /// The machine.
+    pub machine: MachineId,
+    /// Whether it may change at all.
+    pub idiom: Idiom,
+    /// What it was compared with.
+    pub since: Since,
+    /// When the state that it was compared with was kept; absent for the box.
+    pub taken: Option<Timestamp>,
+    /// What differs.
+    pub drift: Drift,
+    /// What could not be compared, and why.
+    pub gaps: BTreeSet<String>,
+}
+
+impl MachineDrift {
+    /// Whether the machine promised not to change, and did.
+    #[must_use]
+    pub fn is_violation(&self) -> bool {
+        self.idiom == Idiom::Immutable && self.drift.is_violation()
+    }
+}
+
+/// Compares machines with what they were; in the order in which they are given.
+pub async fn machine_drift(
+    cx: &Context,
+    session: &Session,
+    layout: &Layout,
+    machines: &[(&MachineSpec, &ObservedMachine)],
+    since: Since,
+) -> Vec<(MachineId, Result<MachineDrift, EngineError>)> {
+    let access = Access::new(session, layout.clone());
+    let looks = machines.iter().map(|(machine, seen)| async {
+        (machine.id.clone(), one(&cx.within(LOOK), session, &access, layout, machine, seen, since).await)
+    });
+    stream::iter(looks).buffered(AT_ONCE).collect().await
+}
+
+async fn one(
+    cx: &Context,
+    session: &Session,
+    access: &Access,
+    layout: &Layout,
+    machine: &MachineSpec,
+    seen: &ObservedMachine,
+    since: Since,
+) -> Result<MachineDrift, EngineError> {
+    let provider = session.provider.as_ref();
+    if !seen.state.is_running() {
+        return Err(EngineError::NotRunning { machine: machine.id.clone(), state: seen.state.to_string() });
+    }
+    let kept = match since {
+        Since::Up => baseline::load(layout, &machine.id, &seen.native).await?,
+        Since::Box => None,
+    };
+    let mut gaps = BTreeSet::new();
+    if provider.changes().is_none() && kept.is_none() {
+        return Err(EngineError::Capability {
+            provider: provider.id().to_string(),
+            capability: "changes",
+            wanted_for: format!("telling what machine {} has otherwise than its box", machine.id),
+        });
+    }
+    if since == Since::Up && kept.is_none() && machine.idiom == Idiom::Mutable && !machine.steps.is_empty() {
+        gaps.insert(
+            "what it was after `up` is not known, so it is compared with its box: `rig provision --force` keeps it"
+                .to_owned(),
+        );
+    }
+    let (taken, before, since) = match kept {
+        Some(kept) => (Some(kept.taken), kept.manifest, Since::Up),
+        None => (None, Manifest::default(), Since::Box),
+    };
+    let inside = Inside::enter(cx, provider, access, machine).await?;
+    let reference = access.reference(&machine.id);
+    let classifier = baseline::classifier(machine)?;
+    let look = Look {
+        cx,
+        inside: &inside,
+        machine: &reference,
+        changes: provider.changes(),
+        classifier: &classifier,
+        mounts: baseline::mounts(machine),
+    };
+    let now = look.manifest(&before).await?;
+    gaps.extend(now.gaps.iter().cloned());
+    let drift = compare(&before, &now, &classifier);
+    Ok(MachineDrift { machine: machine.id.clone(), idiom: machine.idiom, since, taken, drift, gaps })
+}
