@@ -164,12 +164,16 @@ fn show(app: &App, found: &[MachineDrift], missing: &[MachineId], all: bool) {
             let counts = machine.drift.counts();
             let counts = counts.iter().map(|(class, count)| format!("{count} {class}"));
             let items = [
-                ("packages", &machine.drift.packages),
-                ("processes", &machine.drift.processes),
-                ("listeners", &machine.drift.listeners),
+                ("package", "packages", &machine.drift.packages),
+                ("process", "processes", &machine.drift.processes),
+                ("listener", "listeners", &machine.drift.listeners),
             ];
-            let items = items.into_iter().filter(|(_, items)| !items.is_empty());
-            let all: Vec<String> = counts.chain(items.map(|(what, items)| format!("{} {what}", items.len()))).collect();
+            let items = items.into_iter().filter(|(.., items)| !items.is_empty());
+            let items = items.map(|(one, many, items)| match items.len() {
+                1 => format!("1 {one}"),
+                count => format!("{count} {many}"),
+            });
+            let all: Vec<String> = counts.chain(items).collect();
             let mark = if machine.is_violation() { Paint::Bad.paint("✗") } else { Paint::Faint.paint("·") };
             let violation = if machine.is_violation() { ": an immutable machine has changed" } else { "" };
             app.ui.result(format!("{mark} {head}{violation}: {}", all.join(", ")));

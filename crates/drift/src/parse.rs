@@ -5,6 +5,7 @@ use rig_model::Digest;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    ops::RangeInclusive,
 };
 
 /// The format that `stat -c` is asked for: raw mode in hexadecimal, owner, group, bytes, times of content and of anything,
@@ -16,6 +17,12 @@ const TYPE: u32 = 0o170_000;
 
 /// The state of a TCP socket that listens, as `/proc/net/tcp` has it (`TCP_LISTEN` in Linux' `tcp_states.h`).
 const LISTEN: &str = "0A";
+
+/// Ports that Linux gives to who asks for any (the default of `net.ipv4.ip_local_port_range`).
+const EPHEMERAL: RangeInclusive<u16> = 32768..=60999;
+
+/// Where Docker's own resolver listens in a container, on a port that it chooses at every start.
+const RESOLVER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11));
 
 /// Files from lines in the format [`STAT`]. A name may hold line breaks: a line that is none of that format goes on with the
 /// name of the one before it.
@@ -98,13 +105,21 @@ pub fn packages(text: &str) -> BTreeMap<String, String> {
     text.lines().filter_map(|line| line.trim().split_once(' ')).map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
 }
 
-/// What runs, one process in each line as `uid name`.
+/// What runs, one process in each line as `uid name`. Who is logged in over SSH is not what a machine is: sessions are left
+/// out.
 #[must_use]
 pub fn processes(text: &str) -> BTreeSet<String> {
-    text.lines().map(str::trim).filter(|line| line.contains(' ')).map(str::to_owned).collect()
+    let lines = text.lines().map(str::trim).filter(|line| line.contains(' '));
+    lines.filter(|line| !is_session(line)).map(str::to_owned).collect()
 }
 
-/// Who listens, from `/proc/net/tcp` and `/proc/net/tcp6` one behind the other. `ss` is in few boxes, these are in all.
+/// The part of OpenSSH's server that serves one session runs as the session's user, and since 9.8 under its own name.
+fn is_session(line: &str) -> bool {
+    matches!(line.split_once(' '), Some((user, name)) if name == "sshd-session" || (name == "sshd" && user != "0"))
+}
+
+/// Who listens, from `/proc/net/tcp` and `/proc/net/tcp6` one behind the other. `ss` is in few boxes, these are in all. A port
+/// that the kernel chose is another one after every restart: of such a listener only the address counts.
 #[must_use]
 pub fn listeners(text: &str) -> BTreeSet<String> {
     let socket = |line: &str| {
@@ -114,8 +129,13 @@ pub fn listeners(text: &str) -> BTreeSet<String> {
             return None;
         }
         let (ip, port) = address.split_once(':')?;
-        let port = u16::from_str_radix(port, 16).ok()?;
-        Some(format!("tcp {}", SocketAddr::new(ip_address(ip)?, port)))
+        let (ip, port) = (ip_address(ip)?, u16::from_str_radix(port, 16).ok()?);
+        if ip == RESOLVER {
+            return None;
+        }
+        let socket = SocketAddr::new(ip, port).to_string();
+        let address = socket.rsplit_once(':').map_or(socket.as_str(), |(address, _)| address);
+        Some(if EPHEMERAL.contains(&port) { format!("tcp {address}:ephemeral") } else { format!("tcp {socket}") })
     };
     text.lines().filter_map(socket).collect()
 }
@@ -173,17 +193,29 @@ mod tests {
     }
 
     #[test]
+    fn sessions_are_no_processes_of_the_machine() {
+        let found: Vec<String> =
+            processes("0 sshd\n1000 sshd\n0 sshd-session\n185 java\nnonsense\n").into_iter().collect();
+        assert_eq!(found, ["0 sshd", "185 java"]);
+    }
+
+    #[test]
     fn listeners_are_read() {
         let text = "\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 1 1 0 100 0 0 10 0
+   2: 0B00007F:9999 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
+   3: 0200590A:9999 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
    1: 0200590A:0016 0100590A:D2F0 01 00000000:00000000 02:0009C7E3 00000000     0        0 2 2 0 20 4 31 10 -1
   sl  local_address                         remote_address                        st
    0: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 00000000:00000000
    1: 0000000000000000FFFF00000200590A:1F91 00000000000000000000000000000000:0000 0A 00000000:00000000
 ";
         let found: Vec<String> = listeners(text).into_iter().collect();
-        assert_eq!(found, ["tcp 127.0.0.1:8080", "tcp [::]:22", "tcp [::ffff:10.89.0.2]:8081"]);
+        assert_eq!(
+            found,
+            ["tcp 10.89.0.2:ephemeral", "tcp 127.0.0.1:8080", "tcp [::]:22", "tcp [::ffff:10.89.0.2]:8081"]
+        );
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use crate::{Access, EngineError, EventSink, Session, provision::blocking};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
-use rig_drift::{Classifier, Kind, Manifest};
+use rig_drift::{Classifier, File, Kind, Manifest};
 use rig_model::{Action, Digest, DriftClass, Event, MachineId, MachineSpec, Plan};
 use rig_provider_api::Context;
 use rig_state::{Baseline, Layout};
@@ -34,9 +34,6 @@ const TEXTS: usize = 1000;
 
 /// Others may read it, so that it holds no secret.
 const READABLE: u32 = 0o004;
-
-/// Prints path, length and content of each file.
-const CONTENTS: &str = r#"xargs -0 -r sh -c 'for file; do printf "%s\0%s\0" "$file" "$(wc -c <"$file")" && cat "$file"; done' sh 2>/dev/null"#;
 
 /// Keeps what is in the mutable machines that a plan provisioned, so that what changes later can be told from what was
 /// installed. An immutable machine needs no such thing: it has to be what its box is. A machine that cannot be looked into
@@ -135,34 +132,26 @@ async fn texts(
             && file.mode & READABLE != 0
             && classifier.class(path) == Some(DriftClass::Configuration)
     });
-    let paths: Vec<&String> = wanted.map(|(path, _)| path).take(TEXTS).collect();
-    if paths.is_empty() {
+    let files: BTreeMap<&String, &File> = wanted.take(TEXTS).collect();
+    if files.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let output = inside.run(cx, CONTENTS, list(paths)).await?;
-    let mut texts = contents(&output.stdout);
-    // A file that was written meanwhile is not the one that the manifest knows.
-    texts.retain(|path, text| {
-        manifest.files.get(path).and_then(|file| file.sha256.as_ref()) == Some(&Digest::of(text.as_bytes()))
-    });
-    Ok(texts)
+    let output = inside.run(cx, "xargs -0 -r cat -- 2>/dev/null", list(files.keys().copied())).await?;
+    Ok(contents(&output.stdout, files))
 }
 
-/// Takes apart what [`CONTENTS`] prints.
-fn contents(mut bytes: &[u8]) -> BTreeMap<String, String> {
+/// Cuts the contents of files that stand one behind the other. A file that was written meanwhile is not the one that the
+/// manifest knows: its hash says so, and those of the ones behind it.
+fn contents<'a>(mut bytes: &[u8], files: BTreeMap<&'a String, &'a File>) -> BTreeMap<String, String> {
     let mut texts = BTreeMap::new();
-    let word = |bytes: &mut &[u8]| {
-        let end = bytes.iter().position(|byte| *byte == 0)?;
-        let word = std::str::from_utf8(&bytes[..end]).ok()?.to_owned();
-        *bytes = &bytes[end + 1..];
-        Some(word)
-    };
-    while let Some(path) = word(&mut bytes) {
-        let Some(length) = word(&mut bytes).and_then(|text| text.trim().parse::<usize>().ok()) else { break };
-        let Some((content, rest)) = bytes.split_at_checked(length) else { break };
+    for (path, file) in files {
+        let size = usize::try_from(file.size).unwrap_or(usize::MAX);
+        let Some((content, rest)) = bytes.split_at_checked(size) else { break };
         bytes = rest;
-        if let Ok(text) = std::str::from_utf8(content) {
-            texts.insert(path, text.to_owned());
+        if file.sha256.as_ref() == Some(&Digest::of(content))
+            && let Ok(text) = std::str::from_utf8(content)
+        {
+            texts.insert(path.clone(), text.to_owned());
         }
     }
     texts
@@ -186,22 +175,21 @@ pub(super) async fn read(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
-    fn contents_are_taken_apart() {
-        let printed = b"/etc/a b\x005\x00one\n\x00/etc/c\x000\x00/etc/d\x00      2\x00\xff\xfe/etc/cut\x009\x00xx";
-        let texts = contents(printed);
-        assert_eq!(
-            texts.into_iter().collect::<Vec<_>>(),
-            [("/etc/a b".to_owned(), "one\n\0".to_owned()), ("/etc/c".to_owned(), String::new())]
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_is_printed_is_no_danger(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
-            let _ = contents(&bytes);
-        }
+    fn contents_are_cut_and_checked() {
+        let file = |content: &str| File {
+            size: content.len() as u64,
+            sha256: Some(Digest::of(content.as_bytes())),
+            ..File::unknown()
+        };
+        let paths = ["/a", "/b", "/c", "/d"].map(str::to_owned);
+        let known = [file("one\n"), file(""), file("three"), file("four")];
+        let files = || paths.iter().zip(&known).collect();
+        let names = |texts: BTreeMap<String, String>| texts.into_keys().collect::<Vec<_>>();
+        assert_eq!(names(contents(b"one\nthreefour", files())), ["/a", "/b", "/c", "/d"]);
+        assert_eq!(names(contents(b"one\nTHREEfour", files())), ["/a", "/b", "/d"]);
+        assert_eq!(names(contents(b"one\nthree!four", files())), ["/a", "/b", "/c"]);
+        assert_eq!(names(contents(b"one", files())), Vec::<String>::new());
     }
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Up to this size, in bytes, a file's content is hashed; of a larger one size and time must do. Configuration, scripts and
 /// most programs are smaller; hashing all of an installed Spark would take longer than the look itself.
-const HASHED: u64 = 1 << 20;
+const HASHED: u64 = 256 << 10;
 
 /// The exit code of a shell that finds no such program.
 const NOT_FOUND: i64 = 127;
@@ -42,8 +42,12 @@ cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true
 "#;
 
 /// Prints pairs of a link and what it names, each ended with NUL.
-const LINKS: &str =
-    r#"xargs -0 -r sh -c 'for link; do printf "%s\0%s\0" "$link" "$(readlink "$link")"; done' sh 2>/dev/null"#;
+/// GNU's `find` does it in one process, others take one for each link.
+const LINKS: &str = r#"
+exec 2>/dev/null
+if find / -maxdepth 0 -printf ''; then xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -printf "%p\0%l\0"' sh
+else xargs -0 -r sh -c 'for link; do printf "%s\0%s\0" "$link" "$(readlink "$link")"; done' sh; fi
+"#;
 
 /// A look into a machine.
 pub(super) struct Look<'a> {
