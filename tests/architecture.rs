@@ -13,6 +13,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("rig-provider-api", &["rig-model"][..]),
         ("rig-ssh", &[][..]),
         ("rig-recipes", &["rig-model"][..]),
+        ("rig-compare", &["rig-model"][..]),
         ("rig-boxes", &["rig-model", "rig-provider-api", "rig-state"][..]),
         (
             "rig-engine",
