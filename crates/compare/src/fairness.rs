@@ -180,10 +180,23 @@ fn depends(metric: &Metric, fact: &str) -> bool {
     FactKind::of(fact).is_none_or(|kind| metric.needs.contains(&kind))
 }
 
-/// Why a ratio of this metric between these two topologies would be unfair, one text for each difference; empty when it is
-/// fair. A metric that the catalogue does not know depends on everything.
+/// A reason why a ratio is not fair.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Objection {
+    /// The fact that differs.
+    pub fact: String,
+    /// The role it is about; absent for a fact of the whole topology.
+    pub role: Option<String>,
+    /// What both say, for a sentence.
+    pub short: String,
+    /// The same with the places in the file.
+    pub full: String,
+}
+
+/// Why a ratio of this metric between these two topologies would be unfair, one reason for each difference; empty when it
+/// is fair and may be shown. A metric that the catalogue does not know depends on everything.
 #[must_use]
-pub fn objections(differences: &[Difference], metric: &str, first: &Name, second: &Name) -> Vec<String> {
+pub fn objections(differences: &[Difference], metric: &str, first: &Name, second: &Name) -> Vec<Objection> {
     let known = catalogue::find(metric);
     differences
         .iter()
@@ -191,7 +204,13 @@ pub fn objections(differences: &[Difference], metric: &str, first: &Name, second
         .filter_map(|difference| {
             let (one, other) = (difference.of(first)?, difference.of(second)?);
             let value = |stated: &Stated| stated.fact.as_ref().map(|fact| fact.value.clone());
-            (value(one) != value(other)).then(|| format!("{}: {one}, {other}", difference.subject()))
+            let word = |stated: &Stated| value(stated).unwrap_or_else(|| "not set".to_owned());
+            (value(one) != value(other)).then(|| Objection {
+                fact: difference.fact.clone(),
+                role: difference.role.clone(),
+                short: format!("{} is {} in {first} and {} in {second}", difference.subject(), word(one), word(other)),
+                full: format!("{}: {one}, {other}", difference.subject()),
+            })
         })
         .collect()
 }
@@ -215,6 +234,10 @@ mod tests {
         }
     }
 
+    fn full(differences: &[Difference]) -> Vec<String> {
+        objections(differences, "up.ready", &name("a"), &name("b")).into_iter().map(|one| one.full).collect()
+    }
+
     #[test]
     fn equal_facts_are_fair_wherever_they_were_written() {
         let mut other = facts(Some("1g"));
@@ -229,7 +252,7 @@ mod tests {
         assert!(difference.affects.iter().any(|id| id == "first-job.done"));
         assert!(!difference.affects.iter().any(|id| id == "size.image-bytes"));
         assert_eq!(
-            objections(&found, "up.ready", &name("a"), &name("b")),
+            full(&found),
             ["heap.executor of role worker: 512m in a (workspace.kdl:40), 1g in b (workspace.kdl:40)"]
         );
         assert!(objections(&found, "surface.listeners", &name("a"), &name("b")).is_empty());
@@ -240,10 +263,7 @@ mod tests {
     fn only_the_pair_that_differs_is_unfair() {
         let found =
             differences(&[(name("a"), facts(None)), (name("b"), facts(Some("1g"))), (name("c"), facts(Some("1g")))]);
-        assert_eq!(
-            objections(&found, "up.ready", &name("a"), &name("b")),
-            ["heap.executor of role worker: not set in a, 1g in b (workspace.kdl:40)"]
-        );
+        assert_eq!(full(&found), ["heap.executor of role worker: not set in a, 1g in b (workspace.kdl:40)"]);
         assert!(objections(&found, "up.ready", &name("b"), &name("c")).is_empty());
     }
 
@@ -252,10 +272,7 @@ mod tests {
         let mut more = facts(Some("1g"));
         more.roles.insert("database".to_owned(), more.roles.get("worker").unwrap().clone());
         let found = differences(&[(name("a"), facts(Some("1g"))), (name("b"), more)]);
-        assert_eq!(
-            objections(&found, "up.ready", &name("a"), &name("b")),
-            ["machines.role of role database: missing in a, there in b"]
-        );
+        assert_eq!(full(&found), ["machines.role of role database: missing in a, there in b"]);
     }
 
     #[test]

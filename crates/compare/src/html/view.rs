@@ -174,7 +174,9 @@ fn pair_cell(pair: &PairSummary) -> PairCell {
         high: number(|ratio| ratio.high).unwrap_or_default(),
         verdict: pair.shown_verdict.clone(),
         why: match (&pair.ratio, &pair.why_no_ratio) {
-            (Some(_), _) if !pair.unfair.is_empty() => format!("not fair: {}", pair.unfair.join("; ")),
+            (Some(_), _) if !pair.unfair.is_empty() => {
+                format!("not fair: {}", pair.unfair.iter().map(|one| one.full.as_str()).collect::<Vec<_>>().join("; "))
+            }
             (None, Some(why)) => why.clone(),
             _ => String::new(),
         },

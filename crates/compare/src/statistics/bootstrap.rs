@@ -10,7 +10,7 @@ use super::sample::middle;
 const TAIL: f64 = 0.025;
 
 /// Medians that are rarer than this cannot move a quantile that anybody sees.
-const NEGLIGIBLE: f64 = 1e-7;
+const NEGLIGIBLE: f64 = 1e-6;
 
 /// The percentile interval of the median of `second` in units of the median of `first`; both ascending and above zero.
 pub(super) fn ratio_of_medians(first: &[f64], second: &[f64]) -> Option<(f64, f64)> {
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn the_closed_form_is_what_all_resamples_give() {
-        for values in [&[1.0, 2.5, 4.0, 9.0][..], &[1.0, 2.0, 4.0, 8.0, 16.0], &[1.0, 2.1, 4.3, 8.7, 16.9, 40.0]] {
+        for values in [&[1.0, 2.4, 4.0, 9.0][..], &[1.0, 2.0, 4.0, 8.0, 16.0], &[1.0, 2.1, 4.3, 8.7, 16.9, 40.0]] {
             let mut closed = medians(values);
             closed.sort_by(|one, other| one.0.total_cmp(&other.0));
             let open = by_hand(values);

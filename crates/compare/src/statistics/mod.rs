@@ -117,6 +117,9 @@ fn ratio(first: &Sample, second: &Sample, critical: Option<usize>) -> Option<Rat
         return None;
     }
     let value = second.median()? / first.median()?;
+    if first.constant().is_some() && second.constant().is_some() {
+        return Some(Ratio { value, low: value, high: value });
+    }
     let mut pairs: Vec<f64> = lower.iter().flat_map(|a| upper.iter().map(move |b| b / a)).collect();
     pairs.sort_by(f64::total_cmp);
     // The test refuses a ratio when no more than `critical` pairs speak for it.

@@ -111,7 +111,9 @@ fn cell(comparison: &Comparison, topology: &Name, subject: &Subject<'_>, gaps: &
         }
     };
     let range = spread.filter(|spread| spread.min < spread.max).map(|spread| {
-        format!("{} to {}", show::shown(subject.unit, spread.min), show::shown(subject.unit, spread.max))
+        // What the seconds are of stands beside the median.
+        let unit = if subject.unit == Unit::CpuSeconds { Unit::Seconds } else { subject.unit };
+        format!("{} to {}", show::shown(unit, spread.min), show::shown(unit, spread.max))
     });
     let without = missing.iter().map(|gap| gap.runs.len()).sum();
     gaps.append(&mut missing);

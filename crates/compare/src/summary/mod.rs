@@ -7,6 +7,7 @@ mod sentence;
 use crate::{
     Comparison, Detail, Question, Scenario,
     catalogue::{Better, Unit},
+    fairness::Objection,
     statistics::{Ratio, Spread, Verdict},
 };
 use rig_model::Name;
@@ -110,7 +111,7 @@ pub struct PairSummary {
     /// Why there is no ratio.
     pub why_no_ratio: Option<String>,
     /// Why the ratio is not fair. When this is not empty, the ratio is there only because it was asked for.
-    pub unfair: Vec<String>,
+    pub unfair: Vec<Objection>,
     /// Ratio, or the reason that there is none, in short.
     pub shown_ratio: String,
     /// The verdict in short.

@@ -36,12 +36,13 @@ pub(super) fn pair(
         return pair.without("not measured", missing.join("; "));
     }
     if !pair.unfair.is_empty() && !unfair {
-        let why = pair.unfair.join("; ");
+        let reasons: Vec<&str> = pair.unfair.iter().map(|objection| objection.full.as_str()).collect();
+        let why = reasons.join("; ");
         return pair.without("not fair", why);
     }
     let Contrast { verdict, ratio } = statistics::contrast(first_sample, second_sample);
     pair.verdict = Some(verdict);
-    pair.shown_verdict = verdict_in_short(&pair, verdict, better);
+    pair.shown_verdict = verdict_in_short(&pair, verdict, unit, better);
     let why = if verdict == Verdict::TooFewRuns {
         format!("a comparison needs at least {FEWEST_RUNS} values on each side")
     } else if !unit.has_ratio() {
@@ -68,7 +69,7 @@ impl PairSummary {
     }
 }
 
-fn verdict_in_short(pair: &PairSummary, verdict: Verdict, better: Better) -> String {
+fn verdict_in_short(pair: &PairSummary, verdict: Verdict, unit: Unit, better: Better) -> String {
     let (word, is_better) = match verdict {
         Verdict::Less => ("less", better == Better::Lower),
         Verdict::More => ("more", better == Better::Higher),
@@ -78,6 +79,10 @@ fn verdict_in_short(pair: &PairSummary, verdict: Verdict, better: Better) -> Str
     };
     match better {
         Better::Neither => format!("{} {word}", pair.topology),
-        _ => format!("{} {word}, {}", pair.topology, if is_better { "better" } else { "worse" }),
+        _ => {
+            let merit = if is_better { "better" } else { "worse" };
+            let amount = if unit.has_ratio() { format!(" {word},") } else { String::new() };
+            format!("{}{amount} {merit}", pair.topology)
+        }
     }
 }

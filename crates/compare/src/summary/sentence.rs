@@ -75,6 +75,7 @@ fn figure(unit: Unit, spoken: &Spoken, first: bool, cell: &Cell) -> String {
     let value = match (unit, median == Some(0.0), first) {
         (Unit::Count, true, true) => "no",
         (Unit::Count, true, false) => "none",
+        (Unit::Bytes, true, _) => "nothing",
         _ => &cell.shown,
     };
     if !first {
@@ -91,29 +92,43 @@ fn conclusion(metric: &MetricSummary, spoken: &Spoken, pair: &PairSummary, alone
         // A side without figures has been named before.
         let has = |name: &Name| metric.topologies.iter().any(|cell| cell.topology == *name && cell.spread.is_some());
         let refused = has(&pair.topology) && has(&pair.against);
-        return refused.then(|| format!("a ratio{between} would not be fair ({})", pair.unfair.join("; ")));
+        return refused.then(|| format!("a ratio{between} would not be fair, for {}", reasons(pair)));
     };
     let mut text = match verdict {
         Verdict::Same if alone => "the same in every run".to_owned(),
         Verdict::Same => format!("{} and {} are the same in every run", pair.against, pair.topology),
         Verdict::WithinNoise => format!("no difference{between} outside of the noise"),
         Verdict::TooFewRuns => format!("too few runs to tell{}", between.replacen(" between", ", for", 1)),
-        Verdict::Less | Verdict::More => difference(metric, spoken, pair, verdict, alone),
+        Verdict::Less | Verdict::More => difference(metric, spoken, pair, verdict, alone)?,
     };
     if !pair.unfair.is_empty() {
-        text.push_str(&format!(", which is not a fair comparison ({})", pair.unfair.join("; ")));
+        text.push_str(&format!(", which is not a fair comparison, for {}", reasons(pair)));
     }
     Some(text)
 }
 
-fn difference(metric: &MetricSummary, spoken: &Spoken, pair: &PairSummary, verdict: Verdict, alone: bool) -> String {
+fn difference(
+    metric: &MetricSummary,
+    spoken: &Spoken,
+    pair: &PairSummary,
+    verdict: Verdict,
+    alone: bool,
+) -> Option<String> {
     // What is larger stands first: "5 times as long" is easier to read than "a fifth of the time".
     let (larger, smaller, ratio) = match verdict {
         Verdict::More => (&pair.topology, &pair.against, pair.ratio),
         _ => (&pair.against, &pair.topology, pair.ratio.map(crate::statistics::Ratio::inverse)),
     };
     let than = |word: &str| if alone { String::new() } else { format!(" {word} {smaller}") };
-    match ratio {
+    let spread =
+        |name: &Name| metric.topologies.iter().find(|cell| cell.topology == *name).and_then(|cell| cell.spread);
+    let bare = spread(smaller).is_some_and(|spread| spread.max == 0.0)
+        && spread(larger).is_some_and(|spread| spread.min > 0.0);
+    if bare && metric.unit.has_ratio() {
+        // Something in every run against nothing in every run: the figures have said it.
+        return None;
+    }
+    Some(match ratio {
         Some(ratio) => {
             let interval = show::interval(&ratio);
             let interval = if interval.is_empty() { interval } else { format!(" ({interval})") };
@@ -122,7 +137,13 @@ fn difference(metric: &MetricSummary, spoken: &Spoken, pair: &PairSummary, verdi
         }
         None if metric.better == Better::Higher => format!("{larger} does better{}", than("than")),
         None => format!("{larger} has more{}, and it is not noise", than("than")),
-    }
+    })
+}
+
+/// What makes a comparison unfair.
+fn reasons(pair: &PairSummary) -> String {
+    let short: Vec<String> = pair.unfair.iter().map(|objection| objection.short.clone()).collect();
+    show::listed(&short)
 }
 
 /// Runs that failed, of the scenarios that answer a question.

@@ -69,6 +69,7 @@ const IMMUTABLE: Figures = &[
     ("up.ready", 13.9),
     ("up.create", 0.5),
     ("up.boot", 4.0),
+    ("up.provision", 0.0),
     ("up.converge", 9.3),
     ("first-job.done", 24.5),
     ("first-job.job", 10.5),
