@@ -1,7 +1,7 @@
-//! Bars: bytes and processor time, one bar for each topology.
+//! Bytes and processor time: bars for what stays, every run for what varies.
 
 use super::{
-    figures::{Figure, figure},
+    figures::{Figure, figure, strip},
     marks::{Scale, escaped, percent},
 };
 use crate::{Cell, MetricSummary, Question, Summary, catalogue::Unit};
@@ -13,7 +13,11 @@ pub(super) fn costs(summary: &Summary) -> Vec<Figure> {
         .iter()
         .filter(|metric| metric.question == Some(Question::Cost) && metric.is_measured())
         .filter(|metric| matches!(metric.unit, Unit::Bytes | Unit::CpuSeconds))
-        .map(|metric| figure(metric, bar))
+        .map(|metric| {
+            let varies =
+                metric.metric.starts_with("cost.") && metric.topologies.iter().any(|cell| cell.range.is_some());
+            figure(metric, if varies { strip } else { bar })
+        })
         .collect()
 }
 

@@ -2,7 +2,7 @@
 
 use super::marks::{COLOURS, SHAPES, Scale, add, escaped, percent};
 use crate::{
-    Cell, MetricSummary, Summary,
+    Cell, MetricSummary, PairSummary, Summary,
     catalogue::{PHASES, Unit},
     show,
 };
@@ -44,15 +44,13 @@ pub(super) struct Row {
     pub(super) note: String,
 }
 
-/// The metrics whose values vary: times, processor time and memory. Parts of a time have a drawing of their own.
+/// All times. Parts of a time have a drawing of their own, and so has what is no time.
 pub(super) fn distributions(summary: &Summary) -> Vec<Figure> {
     summary
         .metrics
         .iter()
-        .filter(|metric| {
-            let varies = matches!(metric.unit, Unit::Seconds | Unit::CpuSeconds) || metric.metric == "cost.memory-peak";
-            varies && !PHASES.contains(&metric.metric.as_str()) && metric.is_measured()
-        })
+        .filter(|metric| metric.unit == Unit::Seconds && !PHASES.contains(&metric.metric.as_str()))
+        .filter(|metric| metric.is_measured())
         .map(|metric| figure(metric, strip))
         .collect()
 }
@@ -72,16 +70,16 @@ pub(super) fn figure(metric: &MetricSummary, draw: fn(&MetricSummary, &Cell, usi
     Figure {
         metric: metric.metric.clone(),
         title: metric.title.clone(),
-        end: show::shown(metric.unit, scale.end),
+        end: scale.label(metric.unit),
         rows: rows.collect(),
         verdicts: verdicts(metric),
     }
 }
 
-/// Range and number of runs.
+/// The range, and the number of runs where it is not the planned one.
 pub(super) fn note(cell: &Cell) -> String {
     let mut parts: Vec<String> = cell.range.iter().cloned().collect();
-    if cell.spread.is_some() {
+    if cell.spread.is_some() && cell.dots.len() != cell.planned as usize {
         let runs = if cell.dots.len() == 1 { "run" } else { "runs" };
         parts.push(format!("{} {runs}", cell.dots.len()));
     }
@@ -99,17 +97,36 @@ pub(super) fn verdicts(metric: &MetricSummary) -> Vec<String> {
     let alone = metric.pairs.len() == 1;
     let lines = metric.pairs.iter().map(|pair| {
         let who = if alone { String::new() } else { format!("{}: ", pair.topology) };
-        match (&pair.ratio, &pair.why_no_ratio) {
-            (Some(_), _) => format!("{who}ratio {}, {}", pair.shown_ratio, pair.shown_verdict),
-            (None, Some(why)) => format!("{who}{}; no ratio: {why}", pair.shown_verdict),
-            (None, None) => format!("{who}{}", pair.shown_verdict),
-        }
+        let ratio = match pair.ratio {
+            Some(_) => format!("ratio {}, ", pair.shown_ratio),
+            None => String::new(),
+        };
+        let unfair = unfair(pair);
+        let unfair = if unfair.is_empty() { unfair } else { format!(": {unfair}") };
+        format!("{who}{ratio}{}{unfair}", pair.shown_verdict)
     });
     lines.collect()
 }
 
+/// Why a ratio is not fair, in short: values and places stand in the section on fairness.
+pub(super) fn unfair(pair: &PairSummary) -> String {
+    let facts: Vec<String> = pair
+        .unfair
+        .iter()
+        .map(|objection| match &objection.role {
+            Some(role) => format!("{} of role {role}", objection.fact),
+            None => objection.fact.clone(),
+        })
+        .collect();
+    match facts.as_slice() {
+        [] => String::new(),
+        [one] => format!("{one} differs"),
+        several => format!("{} differ", show::listed(several)),
+    }
+}
+
 /// One topology: a line, the median as a bar across it, a mark for each run.
-fn strip(metric: &MetricSummary, cell: &Cell, index: usize, scale: Scale) -> String {
+pub(super) fn strip(metric: &MetricSummary, cell: &Cell, index: usize, scale: Scale) -> String {
     let (id, name) = (escaped(&metric.metric), escaped(cell.topology.as_str()));
     let says = if cell.spread.is_some() { note(cell) } else { cell.shown.clone() };
     let colour = index % COLOURS;

@@ -1,5 +1,6 @@
 //! Shapes, scales and texts that the drawings share.
 
+use crate::{catalogue::Unit, show};
 use std::fmt::Write;
 
 /// How many shapes there are; a fifth topology takes the first one again, in another colour.
@@ -29,6 +30,16 @@ impl Scale {
         let steps = [1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
         let end = steps.into_iter().map(|step| step * power).find(|end| *end >= largest);
         Self { end: end.unwrap_or(largest) }
+    }
+
+    /// The round number as people write it.
+    pub(super) fn label(self, unit: Unit) -> String {
+        let text = show::shown(unit, self.end);
+        let (number, rest) = text.split_once(' ').unwrap_or((&text, ""));
+        if number.contains('.') {
+            return format!("{} {rest}", number.trim_end_matches('0').trim_end_matches('.'));
+        }
+        text
     }
 
     /// Where a value is, in percent of the drawing's width.
@@ -89,6 +100,9 @@ mod tests {
         assert_eq!(Scale::to(0.0).end, 1.0);
         assert!(Scale::to(13.9).at(13.9) <= END);
         assert_eq!(Scale::to(5.0).at(0.0), START);
+        assert_eq!(Scale::to(51.7).label(Unit::Seconds), "60 s");
+        assert_eq!(Scale::to(2.4).label(Unit::Seconds), "2.5 s");
+        assert_eq!(Scale::to(1850.0).label(Unit::Count), "2,000");
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! The way to ready in its parts, as one bar for each topology.
 
 use super::marks::{Scale, add, escaped, percent};
-use crate::{Cell, Summary, catalogue::PHASES};
+use crate::{
+    Cell, Summary,
+    catalogue::{PHASES, Unit},
+};
 use serde::Serialize;
 
 /// The drawing and its numbers.
@@ -126,7 +129,7 @@ pub(super) fn phases(summary: &Summary) -> Option<Phases> {
                     .collect(),
             })
             .collect(),
-        end: crate::show::shown(crate::catalogue::Unit::Seconds, scale.end),
+        end: scale.label(Unit::Seconds),
     })
 }
 

@@ -78,7 +78,7 @@ struct PairCell {
     low: String,
     high: String,
     verdict: String,
-    /// Why there is no ratio, or why it is not fair.
+    /// Why it is not fair.
     why: String,
 }
 
@@ -168,18 +168,12 @@ fn pair_cell(pair: &PairSummary) -> PairCell {
     let number = |of: fn(&crate::statistics::Ratio) -> f64| pair.ratio.as_ref().map(|ratio| of(ratio).to_string());
     PairCell {
         topology: pair.topology.to_string(),
-        shown: pair.shown_ratio.clone(),
+        shown: if pair.ratio.is_some() { pair.shown_ratio.clone() } else { "–".to_owned() },
         value: number(|ratio| ratio.value),
         low: number(|ratio| ratio.low).unwrap_or_default(),
         high: number(|ratio| ratio.high).unwrap_or_default(),
         verdict: pair.shown_verdict.clone(),
-        why: match (&pair.ratio, &pair.why_no_ratio) {
-            (Some(_), _) if !pair.unfair.is_empty() => {
-                format!("not fair: {}", pair.unfair.iter().map(|one| one.full.as_str()).collect::<Vec<_>>().join("; "))
-            }
-            (None, Some(why)) => why.clone(),
-            _ => String::new(),
-        },
+        why: figures::unfair(pair),
     }
 }
 

@@ -117,5 +117,18 @@ fn cell(comparison: &Comparison, topology: &Name, subject: &Subject<'_>, gaps: &
     });
     let without = missing.iter().map(|gap| gap.runs.len()).sum();
     gaps.append(&mut missing);
-    (Cell { topology: topology.clone(), spread, shown, range, dots, failed, missing: without, details }, sample)
+    (
+        Cell {
+            topology: topology.clone(),
+            spread,
+            shown,
+            range,
+            dots,
+            planned: comparison.planned_runs,
+            failed,
+            missing: without,
+            details,
+        },
+        sample,
+    )
 }

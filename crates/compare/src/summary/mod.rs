@@ -79,6 +79,8 @@ pub struct Cell {
     pub range: Option<String>,
     /// Every value, by run.
     pub dots: Vec<Dot>,
+    /// How many runs are planned.
+    pub planned: u32,
     /// How many runs of the scenario failed.
     pub failed: usize,
     /// How many runs went through without a value for this metric.
