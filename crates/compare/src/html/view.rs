@@ -24,7 +24,7 @@ pub(super) struct View<'a> {
     day: String,
     left: usize,
     unfair: bool,
-    answers: &'a [Answer],
+    answers: Vec<AnswerView>,
     phases: Option<Phases>,
     distributions: Vec<Figure>,
     trees: Vec<drift::Tree>,
@@ -45,6 +45,13 @@ struct Topology {
     index: usize,
     shape: usize,
     colour: usize,
+}
+
+/// A question with its answer.
+#[derive(Debug, Serialize)]
+struct AnswerView {
+    asked: &'static str,
+    sentences: Vec<String>,
 }
 
 /// The metrics of a question.
@@ -119,7 +126,7 @@ impl<'a> View<'a> {
             day: comparison.started.strftime("%-d %B %Y").to_string(),
             left: summary.planned.saturating_sub(summary.made),
             unfair: summary.unfair,
-            answers: &summary.answers,
+            answers: summary.answers.iter().map(answer).collect(),
             phases: phases::phases(summary),
             distributions: figures::distributions(summary),
             trees: drift::trees(summary),
@@ -133,6 +140,22 @@ impl<'a> View<'a> {
             method: method(comparison, summary),
         }
     }
+}
+
+/// An answer whose numbers keep their units on their line.
+fn answer(answer: &Answer) -> AnswerView {
+    AnswerView { asked: answer.asked, sentences: answer.sentences.iter().map(|text| glued(text)).collect() }
+}
+
+/// The same text with a space that does not break between a number and what follows it.
+fn glued(text: &str) -> String {
+    let mut glued = String::with_capacity(text.len());
+    let mut is_digit = false;
+    for character in text.chars() {
+        glued.push(if character == ' ' && is_digit { '\u{a0}' } else { character });
+        is_digit = character.is_ascii_digit();
+    }
+    glued
 }
 
 /// All metrics by question, those that no question is known of last.

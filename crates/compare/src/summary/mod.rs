@@ -112,7 +112,7 @@ pub struct PairSummary {
     pub verdict: Option<Verdict>,
     /// Why there is no ratio.
     pub why_no_ratio: Option<String>,
-    /// Why the ratio is not fair. When this is not empty, the ratio is there only because it was asked for.
+    /// Why a ratio is not fair. When this is not empty, the ratio is refused, or there only because it was asked for.
     pub unfair: Vec<Objection>,
     /// Ratio, or the reason that there is none, in short.
     pub shown_ratio: String,

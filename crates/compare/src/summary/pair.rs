@@ -33,6 +33,8 @@ pub(super) fn pair(
         .map(|cell| format!("{}: {}", cell.topology, cell.shown))
         .collect();
     if !missing.is_empty() {
+        // Without figures there is nothing that could be fair or not.
+        pair.unfair.clear();
         return pair.without("not measured", missing.join("; "));
     }
     if !pair.unfair.is_empty() && !unfair {
