@@ -49,7 +49,7 @@ pub(super) fn profile(summary: &Summary) -> Vec<Row> {
                     topology: cell.topology.to_string(),
                     shown: cell.shown.clone(),
                     value: cell.spread.map(|spread| spread.median.to_string()),
-                    names: cell.details.iter().take(NAMES).map(|detail| name(detail)).collect(),
+                    names: cell.details.iter().take(NAMES).map(name).collect(),
                     more: cell.details.len().saturating_sub(NAMES),
                 })
                 .collect(),

@@ -14,25 +14,69 @@ const NEGLIGIBLE: f64 = 1e-6;
 
 /// The percentile interval of the median of `second` in units of the median of `first`; both ascending and above zero.
 pub(super) fn ratio_of_medians(first: &[f64], second: &[f64]) -> Option<(f64, f64)> {
-    let lower = medians(first);
-    let upper = medians(second);
-    let mut ratios: Vec<(f64, f64)> =
-        lower.iter().flat_map(|(a, p)| upper.iter().map(move |(b, q)| (b / a, p * q))).collect();
-    ratios.sort_by(|one, other| one.0.total_cmp(&other.0));
-    Some((quantile(&ratios, TAIL)?, quantile(&ratios, 1.0 - TAIL)?))
+    let ratios = Ratios::new(medians(first), medians(second));
+    Some((ratios.quantile(TAIL)?, ratios.quantile(1.0 - TAIL)?))
 }
 
-/// The smallest value that has at least this share of the weight at or below it.
-fn quantile(weighted: &[(f64, f64)], share: f64) -> Option<f64> {
-    let all: f64 = weighted.iter().map(|(_, weight)| weight).sum();
-    let mut below = 0.0;
-    for (value, weight) in weighted {
-        below += weight;
-        if below >= share * all {
-            return Some(*value);
-        }
+/// All ratios of a median above to a median below. They are many: they are counted, not listed.
+struct Ratios {
+    /// Medians below, with their probabilities.
+    below: Vec<(f64, f64)>,
+    /// Medians above, ascending.
+    above: Vec<f64>,
+    /// The probability of each of these or a smaller one, after nothing.
+    at_most: Vec<f64>,
+}
+
+impl Ratios {
+    fn new(below: Vec<(f64, f64)>, mut above: Vec<(f64, f64)>) -> Self {
+        above.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let mut sum = 0.0;
+        let mut at_most = vec![0.0];
+        at_most.extend(above.iter().map(|(_, probability)| {
+            sum += probability;
+            sum
+        }));
+        Self { below, above: above.into_iter().map(|(value, _)| value).collect(), at_most }
     }
-    weighted.last().map(|(value, _)| *value)
+
+    /// How many of the medians above are at most `ratio` times this one.
+    fn count(&self, below: f64, ratio: f64) -> usize {
+        self.above.partition_point(|above| above / below <= ratio)
+    }
+
+    /// The probability of this ratio or a smaller one.
+    fn at_most(&self, ratio: f64) -> f64 {
+        let share = |below: f64| self.at_most.get(self.count(below, ratio)).copied().unwrap_or_default();
+        self.below.iter().map(|(below, probability)| probability * share(*below)).sum()
+    }
+
+    /// The smallest ratio that has at least this share of the probability at or below it.
+    fn quantile(&self, share: f64) -> Option<f64> {
+        let (first, last) = (*self.above.first()?, *self.above.last()?);
+        let belows = || self.below.iter().map(|(below, _)| *below);
+        let mut low = belows().map(|below| first / below).min_by(f64::total_cmp)?;
+        let mut high = belows().map(|below| last / below).max_by(f64::total_cmp)?;
+        let wanted = share * self.at_most(high);
+        if self.at_most(low) >= wanted {
+            return Some(low);
+        }
+        // At `low` there is too little, at `high` enough. Sixty halvings leave neighbouring numbers.
+        for _ in 0..60 {
+            let middle = (low * high).sqrt();
+            if middle <= low || middle >= high {
+                break;
+            }
+            if self.at_most(middle) >= wanted {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        belows()
+            .filter_map(|below| self.above.get(self.count(below, low)).map(|above| above / below))
+            .min_by(f64::total_cmp)
+    }
 }
 
 /// The medians that a resample of these values can have, each with its probability.
@@ -157,6 +201,23 @@ mod tests {
             for ((value, probability), (other, wanted)) in closed.iter().zip(open) {
                 assert!((value - other).abs() < 1e-12 && (probability - wanted).abs() < 1e-9, "{value} {probability}");
             }
+        }
+    }
+
+    #[test]
+    fn quantiles_are_those_of_the_sorted_list() {
+        let (below, above) = (medians(&[1.0, 1.2, 1.5, 1.7]), medians(&[3.0, 3.3, 3.9, 5.0, 5.5]));
+        let mut list: Vec<(f64, f64)> =
+            below.iter().flat_map(|(a, p)| above.iter().map(move |(b, q)| (b / a, p * q))).collect();
+        list.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let ratios = Ratios::new(below.clone(), above.clone());
+        for share in [0.01, 0.025, 0.3, 0.5, 0.9, 0.975, 0.999] {
+            let mut sum = 0.0;
+            let expected = list.iter().find(|(_, probability)| {
+                sum += probability;
+                sum >= share
+            });
+            assert_eq!(ratios.quantile(share), expected.map(|(ratio, _)| *ratio), "{share}");
         }
     }
 

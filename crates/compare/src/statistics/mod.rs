@@ -23,7 +23,20 @@
 //! Runs are not paired by round: five pairs cannot reach 5 % in a signed rank test at all. Values that are the same in
 //! every run (bytes of an image, listeners) have no noise: equal ones are the same, unequal ones differ.
 //!
-//! What the rule costs and gives is measured by `tests/statistics.rs`; numbers stand there.
+//! # What it costs and gives
+//!
+//! Measured with 4,000 comparisons for each number, log-normal noise, with and without an outlier of up to three times the
+//! value in one run of twenty; `tests/compare/statistics.rs` holds the rule to it:
+//!
+//! | | 3 runs each | 4 | 5 | 7 | 10 | 20 |
+//! |---|---|---|---|---|---|---|
+//! | claims a difference where there is none (noise 2, 10 and 20 %) | 0.1–0.2 % | 0.3–0.4 % | 1.6 % | 1.4–2.1 % | 1.2–1.4 % | 1.8–2.2 % |
+//! | the same of a count that is one of two numbers, evenly | 2.9 % | 0.8 % | 0.1 % | | 0.0 % | |
+//! | the interval holds the true ratio | 99.7 % | 99.6 % | 98.4 % | 98.4 % | 98.0 % | 98.6 % |
+//!
+//! Five runs each find a factor of 1.5 at 10 % noise in 99.1 % of the comparisons (81.5 % with outliers), 1.2 at 5 % in 97.2 %,
+//! 2 at 20 % in 95.9 %. Three runs each find a factor of 2 at 5 % noise in all, and of 3 at 10 % in 99.2 %. The worst case
+//! of the first row is known without measuring: an exact test at 2 %, of numbers that vary without steps.
 
 mod bootstrap;
 mod few;

@@ -48,9 +48,7 @@ fn sentence(metric: &MetricSummary, spoken: &Spoken) -> String {
     if !gaps.is_empty() {
         text.push_str(&format!("; no figures for {}", show::listed(&gaps)));
     }
-    let alone = metric.pairs.len() == 1;
-    let conclusions: Vec<String> =
-        metric.pairs.iter().filter_map(|pair| conclusion(metric, spoken, pair, alone)).collect();
+    let conclusions = conclusions(metric, spoken);
     if !conclusions.is_empty() {
         text.push_str(": ");
         text.push_str(&conclusions.join("; "));
@@ -85,20 +83,47 @@ fn figure(unit: Unit, spoken: &Spoken, first: bool, cell: &Cell) -> String {
     format!("{} {} {value}{space}{noun}", cell.topology, spoken.verb)
 }
 
-/// What a pair says; nothing where a side has no figures, because that has been said.
+/// What the pairs say: differences one by one, what is no difference together. Nothing where a side has no figures, because
+/// that has been said.
+fn conclusions(metric: &MetricSummary, spoken: &Spoken) -> Vec<String> {
+    if let [pair] = metric.pairs.as_slice() {
+        return conclusion(metric, spoken, pair, true).into_iter().collect();
+    }
+    let is_alike = |pair: &&PairSummary| {
+        let alike = matches!(pair.verdict, Some(Verdict::Same | Verdict::WithinNoise | Verdict::TooFewRuns));
+        alike && pair.unfair.is_empty()
+    };
+    let others = metric.pairs.iter().filter(|pair| !is_alike(pair));
+    let mut texts: Vec<String> = others.filter_map(|pair| conclusion(metric, spoken, pair, false)).collect();
+    for verdict in [Verdict::WithinNoise, Verdict::Same, Verdict::TooFewRuns] {
+        let group: Vec<&PairSummary> =
+            metric.pairs.iter().filter(is_alike).filter(|pair| pair.verdict == Some(verdict)).collect();
+        let Some(first) = group.first() else { continue };
+        let others: Vec<String> = group.iter().map(|pair| pair.topology.to_string()).collect();
+        let all: Vec<String> = std::iter::once(first.against.to_string()).chain(others.iter().cloned()).collect();
+        texts.push(match verdict {
+            Verdict::Same => format!("{} are the same in every run", show::listed(&all)),
+            Verdict::TooFewRuns => format!("too few runs to tell {} apart", show::listed(&all)),
+            _ => {
+                let others = others.join(" or ");
+                format!("no difference between {} and {others} outside of the noise", first.against)
+            }
+        });
+    }
+    texts
+}
+
+/// What a pair says, with its names unless it is the only one.
 fn conclusion(metric: &MetricSummary, spoken: &Spoken, pair: &PairSummary, alone: bool) -> Option<String> {
     let between = if alone { String::new() } else { format!(" between {} and {}", pair.against, pair.topology) };
     let Some(verdict) = pair.verdict else {
-        // A side without figures has been named before.
-        let has = |name: &Name| metric.topologies.iter().any(|cell| cell.topology == *name && cell.spread.is_some());
-        let refused = has(&pair.topology) && has(&pair.against);
+        let refused = !pair.unfair.is_empty();
         return refused.then(|| format!("a ratio{between} would not be fair, for {}", reasons(pair)));
     };
     let mut text = match verdict {
-        Verdict::Same if alone => "the same in every run".to_owned(),
-        Verdict::Same => format!("{} and {} are the same in every run", pair.against, pair.topology),
+        Verdict::Same => format!("no difference{between} in any run"),
         Verdict::WithinNoise => format!("no difference{between} outside of the noise"),
-        Verdict::TooFewRuns => format!("too few runs to tell{}", between.replacen(" between", ", for", 1)),
+        Verdict::TooFewRuns => format!("too few runs to tell a difference{between}"),
         Verdict::Less | Verdict::More => difference(metric, spoken, pair, verdict, alone)?,
     };
     if !pair.unfair.is_empty() {

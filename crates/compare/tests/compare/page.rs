@@ -84,7 +84,13 @@ fn compare_with_document(elements: &[Element], summary: &Summary) -> usize {
             }
             (None, Some(run)) => {
                 let dots = find("topologies")["dots"].clone();
-                let dot = dots.as_array().unwrap().iter().find(|dot| dot["run"].to_string() == run).unwrap().clone();
+                let dot = dots
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .find(|dot| dot["run"].as_u64() == run.parse().ok())
+                    .unwrap()
+                    .clone();
                 dot["value"].as_f64()
             }
             other => panic!("an unknown number: {other:?}"),

@@ -104,7 +104,7 @@ fn an_unfair_ratio_is_shown_only_when_asked_for() {
 fn few_runs_are_said_to_be_few() {
     let few = example::finished(&["naughty", "immutable"], 2, "512m");
     let text = sentence_of(&few, false, "From nothing to ready");
-    assert!(text.ends_with(": too few runs to tell."), "{text}");
+    assert!(text.ends_with(": too few runs to tell a difference."), "{text}");
     let summary = summarise(&few, false).unwrap();
     assert!(summary.metrics.iter().flat_map(|metric| &metric.pairs).all(|pair| pair.ratio.is_none()));
 }
