@@ -210,7 +210,7 @@ mod tests {
         let mut list: Vec<(f64, f64)> =
             below.iter().flat_map(|(a, p)| above.iter().map(move |(b, q)| (b / a, p * q))).collect();
         list.sort_by(|one, other| one.0.total_cmp(&other.0));
-        let ratios = Ratios::new(below.clone(), above.clone());
+        let ratios = Ratios::new(below, above);
         for share in [0.01, 0.025, 0.3, 0.5, 0.9, 0.975, 0.999] {
             let mut sum = 0.0;
             let expected = list.iter().find(|(_, probability)| {

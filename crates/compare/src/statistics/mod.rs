@@ -26,7 +26,7 @@
 //! # What it costs and gives
 //!
 //! Measured with 4,000 comparisons for each number, log-normal noise, with and without an outlier of up to three times the
-//! value in one run of twenty; `tests/compare/statistics.rs` holds the rule to it:
+//! value in one run of twenty; `tests/compare/statistics.rs` holds the rule to it with fewer:
 //!
 //! | | 3 runs each | 4 | 5 | 7 | 10 | 20 |
 //! |---|---|---|---|---|---|---|

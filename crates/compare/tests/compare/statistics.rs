@@ -6,7 +6,11 @@ use rig_compare::statistics::{Contrast, Sample, Verdict, contrast};
 
 /// Comparisons for each rate; fewer of many runs, which take longer and are not the hard case.
 fn trials(n: usize) -> usize {
-    if n < 10 { 4000 } else { 400 }
+    match n {
+        0..10 => 2000,
+        10..20 => 400,
+        _ => 100,
+    }
 }
 
 struct Noise {
