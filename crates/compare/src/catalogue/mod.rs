@@ -133,6 +133,16 @@ mod tests {
     }
 
     #[test]
+    fn every_class_of_drift_has_a_metric_of_its_name() {
+        let mut known: Vec<&str> = rig_model::DriftClass::ALL.iter().map(|(word, _)| *word).collect();
+        let mut here = DRIFT_CLASSES.map(|(word, _)| word);
+        known.sort_unstable();
+        here.sort_unstable();
+        assert_eq!(known, here);
+        assert!(DRIFT_CLASSES.iter().all(|(word, id)| *id == format!("drift.{word}")));
+    }
+
+    #[test]
     fn lists_name_metrics_that_exist() {
         for id in PHASES.into_iter().chain(DRIFT_CLASSES.map(|(_, id)| id)) {
             assert!(find(id).is_some(), "{id}");
