@@ -102,13 +102,18 @@ pub(super) fn verdicts(metric: &MetricSummary) -> Vec<String> {
             None => String::new(),
         };
         let unfair = unfair(pair);
-        let unfair = if unfair.is_empty() { unfair } else { format!(": {unfair}") };
-        format!("{who}{ratio}{}{unfair}", pair.shown_verdict)
+        let joint = match (unfair.is_empty(), pair.verdict) {
+            (true, _) => "",
+            (false, None) => ": ",
+            (false, Some(_)) => "; ",
+        };
+        format!("{who}{ratio}{}{joint}{unfair}", pair.shown_verdict)
     });
     lines.collect()
 }
 
-/// Why a ratio is not fair, in short: values and places stand in the section on fairness.
+/// Why a ratio is not fair, in short: values and places stand in the section on fairness. Where it was refused, the verdict
+/// says already that it is not fair.
 pub(super) fn unfair(pair: &PairSummary) -> String {
     let facts: Vec<String> = pair
         .unfair
@@ -118,10 +123,11 @@ pub(super) fn unfair(pair: &PairSummary) -> String {
             None => objection.fact.clone(),
         })
         .collect();
+    let judged = if pair.verdict.is_some() { "not fair: " } else { "" };
     match facts.as_slice() {
         [] => String::new(),
-        [one] => format!("{one} differs"),
-        several => format!("{} differ", show::listed(several)),
+        [one] => format!("{judged}{one} differs"),
+        several => format!("{judged}{} differ", show::listed(several)),
     }
 }
 

@@ -70,7 +70,9 @@ fn figure(unit: Unit, spoken: &Spoken, first: bool, cell: &Cell) -> String {
     let median = cell.spread.map(|spread| spread.median);
     let [one, many] = spoken.noun;
     let noun = if median == Some(1.0) { one } else { many };
-    let value = match (unit, median == Some(0.0), first) {
+    // A median of 0 with a run above it is a number, not nothing.
+    let nothing = cell.spread.is_some_and(|spread| spread.max == 0.0);
+    let value = match (unit, nothing, first) {
         (Unit::Count, true, true) => "no",
         (Unit::Count, true, false) => "none",
         (Unit::Bytes, true, _) => "nothing",

@@ -109,6 +109,9 @@ fn numbers_are_those_of_the_document() {
             let (elements, text) = read(&page);
             let text = text.replace('\u{a0}', " ");
             assert!(compare_with_document(&elements, &summary) > 300);
+            let refused =
+                comparison.fairness.is_empty() || text.contains("not fair: heap.executor of role worker differs");
+            assert!(refused, "a ratio that is not fair says so, shown or not");
             for answer in &summary.answers {
                 for sentence in &answer.sentences {
                     assert!(text.contains(sentence), "the page lacks: {sentence}");
