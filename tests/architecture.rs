@@ -92,3 +92,15 @@ fn libraries_neither_print_nor_read_the_environment() {
         }
     }
 }
+
+#[test]
+fn both_idioms_give_cassandra_the_same_settings() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let common = |path: &str| {
+        let text = std::fs::read_to_string(root.join(path)).unwrap();
+        text.split_once("# The same on every node.").unwrap().1.to_owned()
+    };
+    let [recipe, image] =
+        ["recipes/cassandra/templates/cassandra.yaml.j2", "boxes/cassandra/conf/cassandra-common.yaml"].map(common);
+    assert_eq!(recipe, image);
+}

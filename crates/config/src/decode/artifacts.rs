@@ -3,11 +3,12 @@
 use super::declared::Declared;
 use crate::{
     SourceKind, Sources,
-    context::Draft,
+    context::{At, Draft},
     eval::Eval,
     reader::{Reader, Value},
+    sources::tidy,
 };
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use rig_model::{ArtifactSource, ArtifactSpec, Digest, Name};
 
 const FORMS: &str = "write \"pypi:project\", \"maven:group:artifact\", \"https://…\", \"list:path\" or \"file:path\"";
@@ -15,22 +16,55 @@ const FORMS: &str = "write \"pypi:project\", \"maven:group:artifact\", \"https:/
 /// All artifacts of the file.
 pub(crate) fn read(eval: &mut Eval<'_, '_>, nodes: Vec<Reader<'_>>, sources: &dyn Sources) -> Declared<ArtifactSpec> {
     let mut artifacts = Declared::new("artifact");
-    for mut reader in nodes {
-        let name = reader.arg(eval.cx, "a name");
-        let name = name.and_then(|value| Some((eval.name(value, "artifact")?, value.at)));
-        let spec = artifact(eval, reader, name.as_ref().map(|(name, _)| name), sources);
-        if let Some((name, at)) = name {
+    let files = Files { folder: Utf8Path::new(""), sources };
+    for reader in nodes {
+        if let Some((name, at, spec)) = named(eval, reader, files) {
             artifacts.declare(eval.cx, name, at, spec);
         }
     }
     artifacts
 }
 
+/// Adds the artifacts of a recipe. What the workspace declares under the same name counts: another version, or a mirror.
+pub(crate) fn add(
+    eval: &mut Eval<'_, '_>,
+    nodes: Vec<Reader<'_>>,
+    (folder, sources): (&Utf8Path, &dyn Sources),
+    artifacts: &mut Declared<ArtifactSpec>,
+) {
+    for reader in nodes {
+        if let Some((name, at, spec)) = named(eval, reader, Files { folder, sources })
+            && !artifacts.has(name.as_str())
+        {
+            artifacts.declare(eval.cx, name, at, spec);
+        }
+    }
+}
+
+/// Where files are that artifacts name.
+#[derive(Clone, Copy)]
+struct Files<'a> {
+    /// The folder that paths are relative to, itself relative to the workspace file's.
+    folder: &'a Utf8Path,
+    sources: &'a dyn Sources,
+}
+
+fn named(
+    eval: &mut Eval<'_, '_>,
+    mut reader: Reader<'_>,
+    files: Files<'_>,
+) -> Option<(Name, At, Option<ArtifactSpec>)> {
+    let name = reader.arg(eval.cx, "a name");
+    let name = name.and_then(|value| Some((eval.name(value, "artifact")?, value.at)));
+    let spec = artifact(eval, reader, name.as_ref().map(|(name, _)| name), files);
+    name.map(|(name, at)| (name, at, spec))
+}
+
 fn artifact(
     eval: &mut Eval<'_, '_>,
     mut reader: Reader<'_>,
     name: Option<&Name>,
-    sources: &dyn Sources,
+    files: Files<'_>,
 ) -> Option<ArtifactSpec> {
     let at = reader.at();
     let place = reader.name_at();
@@ -57,7 +91,7 @@ fn artifact(
         version = given.and_then(|value| eval.closed_text(value, "version"));
         node.finish(eval.cx);
         let value = value?;
-        let source = source(eval, value, sources)?;
+        let source = source(eval, value, files)?;
         if given.is_none() && matches!(source, ArtifactSource::Pypi(_) | ArtifactSource::Maven { .. }) {
             eval.wrong(value.at, "this source has many versions", "name one: `source \"…\" version=\"1.2.3\"`");
         }
@@ -79,7 +113,7 @@ fn artifact(
     Some(ArtifactSpec { name: name?.clone(), source: source?, version, sha256: sha256?, origin: eval.cx.origin(at) })
 }
 
-fn source(eval: &mut Eval<'_, '_>, value: Value<'_>, sources: &dyn Sources) -> Option<ArtifactSource> {
+fn source(eval: &mut Eval<'_, '_>, value: Value<'_>, files: Files<'_>) -> Option<ArtifactSource> {
     let text = eval.word(value, "source")?;
     if text.starts_with("https://") || text.starts_with("http://") {
         return Some(ArtifactSource::Url(text));
@@ -88,10 +122,13 @@ fn source(eval: &mut Eval<'_, '_>, value: Value<'_>, sources: &dyn Sources) -> O
         Some(("pypi", project)) if is_identifier(project) => Some(ArtifactSource::Pypi(project.to_owned())),
         Some(("maven", rest)) => maven(rest),
         Some((kind @ ("file" | "list"), path)) if !path.is_empty() => {
-            if sources.kind(Utf8Path::new(path)) != Some(SourceKind::File) {
-                eval.wrong(value.at, format!("there is no file {path}"), "the path is relative to the workspace file");
+            let of = if files.folder.as_str().is_empty() { "workspace file" } else { "recipe's folder" };
+            let path =
+                if files.folder.as_str().is_empty() { Utf8PathBuf::from(path) } else { tidy(&files.folder.join(path)) };
+            if files.sources.kind(&path) != Some(SourceKind::File) {
+                eval.wrong(value.at, format!("there is no file {path}"), format!("the path is relative to the {of}"));
             }
-            let path = path.to_owned();
+            let path = path.into_string();
             Some(if kind == "list" { ArtifactSource::List(path) } else { ArtifactSource::File(path) })
         }
         _ => None,

@@ -1,6 +1,7 @@
 //! `check`: what must hold of a running topology.
 
 use super::{
+    body::Surroundings,
     declared::Declared,
     probe::{self, Question},
     topology::Site,
@@ -86,6 +87,31 @@ pub(crate) fn read_one(
         check.name = name.clone();
         found.push(check);
     }
+}
+
+/// A check that a recipe brings, of the machine that uses it.
+pub(crate) fn of_recipe(
+    eval: &mut Eval<'_, '_>,
+    node: Reader<'_>,
+    recipe: &Name,
+    around: Surroundings<'_>,
+) -> Option<CheckSpec> {
+    let mut reader = node.again();
+    if let Some(on) = reader.prop("on") {
+        eval.wrong(on.at, "a recipe's check is of the machine that uses the recipe", "remove `on`");
+    }
+    let value = reader.arg(eval.cx, "a name")?;
+    let name = eval.name(value, "check")?;
+    let mut check = check(eval, node, around.member, around.cast)?;
+    let whole = format!("{recipe}-{name}-{}", around.member.id.machine);
+    match Name::new(whole.as_str()) {
+        Ok(whole) => check.name = whole,
+        Err(error) => {
+            eval.wrong(value.at, format!("the check would be called {whole:?}: {error}"), "give it a shorter name");
+            return None;
+        }
+    }
+    Some(check)
 }
 
 /// The topologies and machines that `on` means.

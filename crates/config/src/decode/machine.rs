@@ -9,7 +9,7 @@ use crate::{
     eval::Eval,
     validate::Claims,
 };
-use rig_model::{Condition, Dependency, Idiom, MachineSpec, ProviderId, ReadySpec};
+use rig_model::{CheckSpec, Condition, Dependency, Idiom, MachineSpec, ProviderId, ReadySpec};
 use std::time::Duration;
 
 /// Who brings machines up that name no provider.
@@ -25,6 +25,15 @@ pub(crate) struct Edge {
     pub(crate) at: At,
 }
 
+/// What machines mean beyond themselves.
+#[derive(Default)]
+pub(crate) struct Gathered {
+    /// Who waits for whom.
+    pub(crate) edges: Vec<Edge>,
+    /// The checks of their recipes.
+    pub(crate) checks: Vec<CheckSpec>,
+}
+
 /// Puts a machine together. `number` is its place in the cast.
 pub(crate) fn assemble(
     eval: &mut Eval<'_, '_>,
@@ -33,7 +42,7 @@ pub(crate) fn assemble(
     mut defaults: Body,
     (number, at): (usize, At),
     claims: &mut Claims,
-    edges: &mut Vec<Edge>,
+    gathered: &mut Gathered,
 ) -> Option<MachineSpec> {
     let member = around.member;
     let who = &member.id;
@@ -56,13 +65,13 @@ pub(crate) fn assemble(
     }
     lay_mounts(&mut own, &mut defaults);
 
-    let mut after = dependencies(eval, around, &own.after, &defaults.after, number, edges);
+    let mut after = dependencies(eval, around, &own.after, &defaults.after, number, &mut gathered.edges);
     if own.serial.or(defaults.serial).unwrap_or(false) && around.member.index.is_some_and(|index| index > 1) {
-        after.extend(predecessor(around, number, at, edges));
+        after.extend(predecessor(around, number, at, &mut gathered.edges));
     }
     let mut all = std::mem::take(&mut defaults.provisioners);
     all.append(&mut own.provisioners);
-    let steps = provisioners::in_order(eval, all, number, edges);
+    let steps = provisioners::in_order(eval, all, number, gathered);
     let ssh = match around.idiom {
         Idiom::Mutable => Some(own.ssh.or(defaults.ssh).unwrap_or_default()),
         Idiom::Immutable => None,

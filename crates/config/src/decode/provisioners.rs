@@ -2,9 +2,9 @@
 
 use super::{
     body::Surroundings,
-    machine::Edge,
+    machine::{Edge, Gathered},
     only::is_meant,
-    recipes,
+    recipes::{self, Applied},
     steps::{self, Place},
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     scope::Parameters,
     suggest,
 };
-use rig_model::{Idiom, SshSpec, StepSpec};
+use rig_model::{CheckSpec, Idiom, SshSpec, StepSpec};
 use std::collections::HashMap;
 
 /// Nodes that install software into a running machine.
@@ -28,6 +28,8 @@ pub(crate) struct Provisioner {
     before: Option<Spotted<String>>,
     behind: Option<Spotted<String>>,
     steps: Vec<StepSpec>,
+    /// What must hold of the machine when they have been done.
+    checks: Vec<CheckSpec>,
     /// Machines of the cast that its steps wait for, by number.
     waits: Vec<Spotted<usize>>,
 }
@@ -56,21 +58,22 @@ pub(crate) fn read(eval: &mut Eval<'_, '_>, block: &mut Block<'_>, around: Surro
             recipes::apply(eval, node, around, &mut waits)
         } else {
             let place = Place { folder: "", recipe: None, requires: &[], parameters: &Parameters::new(), around };
-            steps::read(eval, node, place, &mut waits).map(|step| (step.id.name.clone(), vec![step]))
+            let step = steps::read(eval, node, place, &mut waits);
+            step.map(|step| Applied { name: step.id.name.clone(), steps: vec![step], checks: Vec::new() })
         };
-        if let (Some((name, steps)), true) = (made, is_meant) {
-            found.push(Provisioner { name, at, before, behind, steps, waits });
+        if let (Some(Applied { name, steps, checks }), true) = (made, is_meant) {
+            found.push(Provisioner { name, at, before, behind, steps, checks, waits });
         }
     }
     found
 }
 
-/// Puts provisioners into their order and takes their steps out. `number` is the machine's place in the cast.
+/// Puts provisioners into their order and takes their steps and checks out. `number` is the machine's place in the cast.
 pub(crate) fn in_order(
     eval: &mut Eval<'_, '_>,
     all: Vec<Provisioner>,
     number: usize,
-    edges: &mut Vec<Edge>,
+    gathered: &mut Gathered,
 ) -> Vec<StepSpec> {
     let mut seen: HashMap<String, At> = HashMap::new();
     for provisioner in &all {
@@ -123,7 +126,8 @@ pub(crate) fn in_order(
         }
     }
     let waits = ordered.iter().flat_map(|provisioner| &provisioner.waits);
-    edges.extend(waits.map(|wait| Edge { from: number, to: wait.value, at: wait.at }));
+    gathered.edges.extend(waits.map(|wait| Edge { from: number, to: wait.value, at: wait.at }));
+    gathered.checks.extend(ordered.iter_mut().flat_map(|provisioner| std::mem::take(&mut provisioner.checks)));
     ordered.into_iter().flat_map(|provisioner| provisioner.steps).collect()
 }
 

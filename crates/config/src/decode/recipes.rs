@@ -1,7 +1,10 @@
 //! Recipes: folders with a `recipe.kdl` whose steps become a machine's when it names them.
 
 use super::{
+    artifacts,
     body::Surroundings,
+    checks,
+    declared::Declared,
     steps::{self, Place},
 };
 use crate::{
@@ -16,7 +19,7 @@ use crate::{
 use camino::{Utf8Path, Utf8PathBuf};
 use indexmap::IndexMap;
 use kdl::KdlValue;
-use rig_model::{Name, StepSpec, Text};
+use rig_model::{ArtifactSpec, CheckSpec, Name, StepSpec, Text};
 
 /// Where recipes are that are named without a path.
 const FOLDER: &str = "recipes";
@@ -86,6 +89,7 @@ pub(crate) fn read_all(
     topologies: &[Reader<'_>],
     folder: &Utf8Path,
     sources: &dyn crate::Sources,
+    known: &mut Declared<ArtifactSpec>,
 ) -> Library {
     let mut library = Library::default();
     for topology in topologies {
@@ -102,6 +106,14 @@ pub(crate) fn read_all(
                     continue;
                 }
                 let recipe = open(eval, value, text, folder, sources);
+                if let Some(recipe) = &recipe {
+                    let nodes = Reader::new(&recipe.node).block.all("artifact");
+                    // A recipe means the same in every workspace.
+                    let nothing = Parameters::new();
+                    let scope = Scope { parameters: Some(&nothing), ..eval.scope };
+                    let mut inner = Eval { cx: &mut *eval.cx, scope };
+                    artifacts::add(&mut inner, nodes, (&recipe.folder, sources), known);
+                }
                 library.0.insert(text.to_owned(), recipe);
             }
         }
@@ -155,13 +167,21 @@ fn open(
     Some(Recipe { name, folder, node })
 }
 
-/// The steps that a machine gets from a `recipe` node, with the recipe's name.
+/// What a machine gets from a recipe.
+pub(crate) struct Applied {
+    /// The recipe.
+    pub(crate) name: String,
+    pub(crate) steps: Vec<StepSpec>,
+    pub(crate) checks: Vec<CheckSpec>,
+}
+
+/// What a machine gets from a `recipe` node.
 pub(crate) fn apply(
     eval: &mut Eval<'_, '_>,
     mut node: Reader<'_>,
     around: Surroundings<'_>,
     waits: &mut Vec<Spotted<usize>>,
-) -> Option<(String, Vec<StepSpec>)> {
+) -> Option<Applied> {
     let at = node.name_at();
     let value = node.arg(eval.cx, "a recipe's name");
     let wait = steps::dependencies(eval, &mut node, around, waits);
@@ -199,11 +219,24 @@ pub(crate) fn apply(
         }
         made.push(step);
     }
+    let mut found: Vec<CheckSpec> = Vec::new();
+    for node in reader.block.all("check") {
+        let check_at = node.at();
+        let Some(check) = checks::of_recipe(&mut inner, node, &recipe.name, around) else { continue };
+        if found.iter().any(|other| other.name == check.name) {
+            let message = format!("recipe `{}` has two checks of one name", recipe.name);
+            inner.wrong(check_at, message, "rename one of them");
+            continue;
+        }
+        found.push(check);
+    }
+    // Read with the file.
+    reader.block.all("artifact");
     reader.finish(inner.cx);
     if let Some(first) = made.first_mut() {
         first.after.splice(0..0, wait);
     }
-    Some((recipe.name.to_string(), made))
+    Some(Applied { name: recipe.name.to_string(), steps: made, checks: found })
 }
 
 /// The recipes whose change makes this one run again.

@@ -5,7 +5,7 @@ use super::{
     cast,
     checks::{self, Reference},
     declared::Declared,
-    machine::{self, Edge},
+    machine::{self, Edge, Gathered},
     network,
     workspace::World,
 };
@@ -65,7 +65,7 @@ pub(crate) fn read(
     unknown_groups(eval.cx, &name, &cast, world);
 
     let mut machines = Vec::with_capacity(cast.members.len());
-    let mut edges = Vec::new();
+    let mut gathered = Gathered::default();
     let mut leaves = IndexMap::new();
     for seat in &seats {
         let members = cast.members.get(seat.members.clone()).unwrap_or_default();
@@ -79,17 +79,18 @@ pub(crate) fn read(
             }
             if seat.phantom.is_none() {
                 let number = seat.members.start + offset;
-                machines.extend(machine::assemble(eval, around, own, common, (number, seat.at), claims, &mut edges));
+                machines.extend(machine::assemble(eval, around, own, common, (number, seat.at), claims, &mut gathered));
             }
         }
         eval.cx.repeating = false;
     }
+    let Gathered { edges, checks: mut found } = gathered;
     circles(eval.cx, &cast, &edges);
     room(eval.cx, &networks, &machines);
 
     let own = Reference { topology: &name, cast: &cast };
-    let mut found = Vec::new();
-    let check_names = check_nodes.iter().filter_map(checks::name_of).collect();
+    let own_names = check_nodes.iter().filter_map(checks::name_of);
+    let check_names = found.iter().map(|check| check.name.to_string()).chain(own_names).collect();
     for node in check_nodes {
         checks::read_one(eval, &node, &[own], &mut found);
     }

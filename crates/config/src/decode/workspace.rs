@@ -56,10 +56,10 @@ pub(crate) fn workspace(
 
     let mut eval = Eval { cx, scope: outside };
     let flavors = limits::flavors(&mut eval, file.all("flavor"));
-    let artifacts = artifacts::read(&mut eval, file.all("artifact"), sources);
+    let mut artifacts = artifacts::read(&mut eval, file.all("artifact"), sources);
     let boxes = boxes::read(&mut eval, file.all("box"), &artifacts, sources);
     let topology_nodes = file.all("topology");
-    let recipes = recipes::read_all(&mut eval, &topology_nodes, folder, sources);
+    let recipes = recipes::read_all(&mut eval, &topology_nodes, folder, sources, &mut artifacts);
     let world = World {
         sources,
         boxes: &boxes,

@@ -14,6 +14,9 @@ recipe "tool" {
     template "config.j2" "/etc/tool" mode="0640" owner="tool:tool"
     shell "start" path="start.sh" { args "{port}" "two  words"; env { GREETING "{greeting}" } }
     service "tool" { after "{peer}"; user "tool"; command "/usr/bin/tool" "{host}" }
+    artifact "tool" { source "list:tool.list"; sha256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" }
+    check "port" tcp="{port}" { timeout "5s" }
+    check "words" { run "/usr/bin/tool" "--ask" "{peer}"; expect stdout="hello" }
 }
 "#;
 
@@ -24,6 +27,7 @@ fn files() -> Memory {
         ("recipes/tool/recipe.kdl", TOOL),
         ("recipes/tool/config.j2", ""),
         ("recipes/tool/start.sh", ""),
+        ("recipes/tool/tool.list", ""),
         ("recipes/chain/recipe.kdl", CHAIN),
         ("scripts/own.sh", ""),
     ])
@@ -236,4 +240,30 @@ fn the_repositorys_recipes_are_read() {
         Ok(loaded) => assert!(loaded.workspace.machines().all(|machine| machine.steps.len() > 30)),
         Err(mistakes) => panic!("{}", super::support::render(&mistakes)),
     }
+}
+
+#[test]
+fn a_recipes_checks_are_of_the_machines_that_use_it() {
+    let workspace = workspace(
+        "machine \"a\"\nmachine \"b\" count=2 { recipe \"tool\" peer=\"a\" port=8080 except=2 }\ncheck \"own\" on=\"a\" tcp=1",
+    );
+    let names: Vec<&str> = workspace.checks.iter().map(|check| check.name.as_str()).collect();
+    assert_eq!(names, ["tool-port-b1", "tool-words-b1", "own"]);
+    let rig_model::CheckTarget::Run { on, command, .. } = &workspace.checks[1].target else { panic!() };
+    assert_eq!(on.machine.as_str(), "b1");
+    assert_eq!(command[2], rig_model::Text::literal("a"));
+    let wrong =
+        wrong("machine \"a\"\nmachine \"b\" { recipe \"tool\" peer=\"a\" }\ncheck \"tool-port-b\" on=\"a\" tcp=1");
+    assert!(wrong.len() == 1 && wrong[0].contains("two checks called `tool-port-b`"), "{wrong:?}");
+}
+
+#[test]
+fn a_recipes_artifacts_are_those_of_the_workspace_unless_it_has_its_own() {
+    let body = "machine \"a\"\nmachine \"b\" { recipe \"tool\" peer=\"a\" }";
+    let source = |workspace: &Workspace| format!("{:?}", workspace.artifacts["tool"].source);
+    assert_eq!(source(&workspace(body)), "List(\"recipes/tool/tool.list\")");
+    let own = "artifact \"tool\" { source \"https://example.org/tool\"; sha256 \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\" }\n";
+    let text = text(body).replace("topology", &format!("{own}topology"));
+    let loaded = parse("workspace.kdl", &text, &Overrides::default(), &files()).unwrap();
+    assert!(source(&loaded.workspace).contains("example.org"));
 }
