@@ -69,7 +69,7 @@ pub(crate) enum Command {
     /// Brings machines up
     Up(Up),
     /// Lists machines
-    #[command(alias = "ps")]
+    #[command(visible_alias = "ps")]
     Status(Targets),
     /// Runs the file's checks
     Check(Check),
@@ -94,10 +94,10 @@ pub(crate) enum Command {
     /// Stops and starts machines, with what changed in the file
     Reload(Act),
     /// Stops machines
-    #[command(alias = "stop")]
+    #[command(visible_alias = "stop")]
     Halt(Act),
     /// Removes machines
-    #[command(alias = "down")]
+    #[command(visible_alias = "down")]
     Destroy(Destroy),
     /// Lists and builds boxes
     #[command(subcommand)]

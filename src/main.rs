@@ -17,7 +17,7 @@ use clap::Parser;
 use rig_engine::Interrupt;
 
 fn main() -> std::process::ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| harmless(error).exit());
     let settings = match Settings::read() {
         Ok(settings) => settings,
         Err(message) => {
@@ -49,6 +49,17 @@ fn main() -> std::process::ExitCode {
     // A read of standard input that nobody waits for any more must not keep the program alive.
     runtime.shutdown_background();
     exit(code)
+}
+
+/// A word that is no command is often near one that removes machines: that one is not recommended.
+fn harmless(mut error: clap::Error) -> clap::Error {
+    use clap::error::{ContextKind, ContextValue};
+    if let Some(ContextValue::Strings(commands)) = error.get(ContextKind::SuggestedSubcommand)
+        && commands.iter().any(|command| command == "destroy")
+    {
+        error.remove(ContextKind::SuggestedSubcommand);
+    }
+    error
 }
 
 fn exit(code: failure::ExitCode) -> std::process::ExitCode {

@@ -17,6 +17,9 @@ static BOXES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/boxes");
 static RECIPES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/recipes");
 static JOBS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/jobs");
 
+/// How many files are named that are in the way.
+const NAMED: usize = 5;
+
 /// Writes a workspace file, and the folders that it names.
 pub(crate) fn run(app: &App, arguments: &Init) -> Result<(), Failure> {
     // As everywhere, `-w` names the file or its folder.
@@ -31,7 +34,10 @@ pub(crate) fn run(app: &App, arguments: &Init) -> Result<(), Failure> {
     };
     let name = match &arguments.name {
         Some(name) => Name::new(name.as_str()).map_err(|error| Failure::usage(format!("--name {name:?}: {error}")))?,
-        None => name_of(&folder),
+        None => name_of(&folder).ok_or_else(|| Failure::Usage {
+            message: format!("the name of the folder {folder} makes no name for a workspace"),
+            hint: Some("give it one, which no other workspace of the engine has: `--name NAME`".to_owned()),
+        })?,
     };
     let mut files: Vec<(Utf8PathBuf, Vec<u8>)> = Vec::new();
     let text = match arguments.template {
@@ -44,11 +50,17 @@ pub(crate) fn run(app: &App, arguments: &Init) -> Result<(), Failure> {
         Template::Empty => EMPTY.replacen("workspace \"empty\"", &format!("workspace \"{name}\""), 1),
     };
     files.push((Utf8PathBuf::from(file), text.into_bytes()));
-    let there: Vec<String> =
-        files.iter().map(|(path, _)| path).filter(|path| folder.join(path).exists()).map(ToString::to_string).collect();
+    let there: Vec<&str> = files
+        .iter()
+        .map(|(path, _)| path)
+        .filter(|path| folder.join(path).exists())
+        .map(|path| path.as_str())
+        .collect();
     if !there.is_empty() && !arguments.force {
+        let more = there.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         return Err(Failure::Usage {
-            message: format!("{folder} has these files already: {}", there.join(", ")),
+            message: format!("{folder} has these files already: {}{more}", there[..there.len().min(NAMED)].join(", ")),
             hint: Some("`--force` overwrites them; `-w FOLDER` writes elsewhere".to_owned()),
         });
     }
@@ -65,8 +77,13 @@ pub(crate) fn run(app: &App, arguments: &Init) -> Result<(), Failure> {
                 .map_err(|error| Failure::host(error.to_string()))?;
         }
     }
-    app.ui.result(format!("wrote {} files to {folder}", files.len()));
-    app.ui.say("next: `rig doctor` checks this host, `rig plan` shows what would be done, `rig up` does it");
+    let files = if files.len() == 1 { "1 file".to_owned() } else { format!("{} files", files.len()) };
+    app.ui.result(format!("wrote {files} to {folder}"));
+    app.ui.say(format!("the workspace is called {name}: on one engine, machines of that name are its own"));
+    let place = app.global.workspace.as_ref().map(|path| format!(" -w {path}")).unwrap_or_default();
+    app.ui.say(format!(
+        "next: `rig doctor{place}` checks this host, `rig plan{place}` shows what would be done, `rig up{place}` does it"
+    ));
     Ok(())
 }
 
@@ -83,7 +100,7 @@ fn collect(dir: &Dir<'_>, below: &Utf8Path, files: &mut Vec<(Utf8PathBuf, Vec<u8
 }
 
 /// The folder's name as far as it makes a name.
-fn name_of(folder: &Utf8Path) -> Name {
+fn name_of(folder: &Utf8Path) -> Option<Name> {
     let text: String = folder
         .file_name()
         .unwrap_or_default()
@@ -92,12 +109,7 @@ fn name_of(folder: &Utf8Path) -> Name {
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect();
     let text = text.trim_matches('-').trim_start_matches(|c: char| !c.is_ascii_lowercase());
-    Name::new(text.chars().take(40).collect::<String>().trim_end_matches('-')).unwrap_or_else(|_| fallback())
-}
-
-#[expect(clippy::expect_used, reason = "a constant that a test covers")]
-fn fallback() -> Name {
-    Name::new("workspace").expect("workspace is a name")
+    Name::new(text.chars().take(40).collect::<String>().trim_end_matches('-')).ok()
 }
 
 #[cfg(test)]
@@ -106,9 +118,11 @@ mod tests {
 
     #[test]
     fn folders_become_names() {
-        assert_eq!(name_of(Utf8Path::new("/x/My Cluster 2")).as_str(), "my-cluster-2");
-        assert_eq!(name_of(Utf8Path::new("/x/2024-spark")).as_str(), "spark");
-        assert_eq!(name_of(Utf8Path::new("/")).as_str(), "workspace");
+        let name = |folder: &str| name_of(Utf8Path::new(folder)).map(|name| name.to_string());
+        assert_eq!(name("/x/My Cluster 2").as_deref(), Some("my-cluster-2"));
+        assert_eq!(name("/x/2024-spark").as_deref(), Some("spark"));
+        assert_eq!(name("/"), None);
+        assert_eq!(name("/x/123"), None);
     }
 
     #[test]

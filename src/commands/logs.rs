@@ -27,6 +27,9 @@ pub(crate) async fn run(app: &App, arguments: &Logs) -> Result<(), Failure> {
     })?;
     let machines: Vec<MachineId> =
         observed.machines.iter().map(|machine| machine.id.clone()).filter(|id| selection.contains(id)).collect();
+    if machines.is_empty() {
+        app.ui.say("no machine is there: `rig up` makes them");
+    }
     let request = LogRequest {
         follow: arguments.follow,
         tail: arguments.tail,

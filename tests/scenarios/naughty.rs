@@ -54,6 +54,7 @@ recipe "tool" {
     template "config.j2" "/etc/tool.conf" name="config" mode="0640"
     file "files" "/opt/tool" name="files"
     service "tool" name="service" { user "rig"; command "/opt/tool/run me" "two  words"; env { SECRET "hidden-in-the-file" } }
+    check "runs" { run "pgrep" "-x" "sleep" }
 }
 "#;
 
@@ -83,6 +84,11 @@ fn steps_run_once_and_again_when_they_change() {
     );
     assert_eq!(read("node1", "/opt/tool/deep/er/ümlaut.txt"), "content\n");
     assert_eq!(read("node1", "/tmp/said"), "two  words|hidden-in-the-file\n");
+
+    // The recipe's own check, on each machine.
+    let checked = lab.ok(&["check", "--json"]).json();
+    assert_eq!(checked["passed"], 2, "{checked}");
+    assert_eq!(checked["checks"][0]["name"], "tool-runs-node1");
 
     // What may be secret is in no output, no log, no label, no process list and no state.
     let engine = lab.container("lab/node1");

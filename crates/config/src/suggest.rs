@@ -1,5 +1,7 @@
 //! "Did you mean": the nearest known word.
 
+use std::collections::BTreeSet;
+
 /// The candidate that `word` was most likely meant to be, if any is near enough.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A word with hundreds of characters is no slip of the pen, and comparing costs the product of the lengths.
@@ -19,7 +21,8 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 
 /// A help text: the nearest candidate, else all of them when they are few, else `fallback`.
 pub(crate) fn help<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, fallback: &str) -> String {
-    let candidates: Vec<&str> = candidates.into_iter().collect();
+    // Several topologies may know the same name.
+    let candidates: Vec<&str> = candidates.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
     match nearest(word, candidates.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None if candidates.is_empty() || candidates.len() > 12 => fallback.to_owned(),

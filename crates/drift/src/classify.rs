@@ -1,6 +1,6 @@
 //! What a path is for.
 
-use globset::{Glob, GlobMatcher};
+use globset::{GlobBuilder, GlobMatcher};
 use rig_model::{DriftClass, DriftRule};
 
 /// What paths are for when the file says nothing else; the first pattern that fits counts. The places are those of the
@@ -112,7 +112,8 @@ impl Classifier {
 /// What a pattern means: the path, and, when it names all that is in a folder, the folder itself.
 fn matchers(pattern: &str) -> Result<impl Iterator<Item = GlobMatcher>, PatternError> {
     let compiled = |pattern: &str| {
-        let builder = Glob::new(pattern);
+        // Otherwise `*` would go on into folders.
+        let builder = GlobBuilder::new(pattern).literal_separator(true).build();
         let failed =
             |error: globset::Error| PatternError { pattern: pattern.to_owned(), why: error.kind().to_string() };
         Ok(builder.map_err(failed)?.compile_matcher())
@@ -163,6 +164,9 @@ mod tests {
         assert_eq!(classifier.class("/opt/app/keep"), Some(DriftClass::State));
         assert_eq!(classifier.class("/srv/a/b"), None);
         assert_eq!(classifier.class("/srv"), None);
+        let one = Classifier::new(&[rule("/etc/*.conf", None)], []).unwrap();
+        assert_eq!(one.class("/etc/a.conf"), None);
+        assert_eq!(one.class("/etc/inner/a.conf"), Some(DriftClass::Configuration), "`*` is a part of one name");
         let error = Classifier::new(&[rule("/a/[", None)], []).unwrap_err();
         assert!(error.to_string().contains("is no pattern"), "{error}");
     }

@@ -316,6 +316,7 @@ impl EngineError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Provider(ProviderError::Absent { .. }) => Some("`rig up` makes it".to_owned()),
             Self::Provider(error) => error.hint().map(str::to_owned),
             Self::Box(error) => error.hint(),
             Self::Plan(errors) => errors.iter().find_map(PlanError::hint),

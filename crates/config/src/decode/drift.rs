@@ -23,6 +23,9 @@ pub(super) fn rules(eval: &mut Eval<'_, '_>, mut node: Reader<'_>) -> Vec<DriftR
             if !pattern.starts_with('/') && !pattern.starts_with("**/") {
                 let help = "paths are absolute: `/opt/app/cache/**`, or `**/*.tmp` for all folders";
                 eval.wrong(value.at, format!("{pattern:?} fits no path of a machine"), help);
+            } else if pattern.split('/').skip(1).any(|part| matches!(part, "" | "." | "..") || part.contains("***")) {
+                let help = "name the path as the machine has it; all that is in a folder is `/folder/**`";
+                eval.wrong(value.at, format!("{pattern:?} fits no path of a machine"), help);
             } else if let Err(error) = globset::Glob::new(&pattern) {
                 let help = "`*` stands for any part of a name, `**` for any folders, `[ab]` for one of these letters";
                 eval.wrong(value.at, format!("{pattern:?} is no pattern: {}", error.kind()), help);

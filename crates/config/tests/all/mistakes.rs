@@ -308,6 +308,9 @@ fn of_drift() {
     one(&in_machine("drift { cache }"), "`cache` needs at least one pattern");
     one(&in_machine("drift { ignore \"var/x\" }"), "fits no path of a machine");
     one(&in_machine("drift { ignore \"/a/[\" }"), "is no pattern");
+    for path in ["/a/../b", "/a//b", "/srv/uploads/", "/x/***"] {
+        one(&in_machine(&format!("drift {{ ignore \"{path}\" }}")), "fits no path of a machine");
+    }
     one(&in_machine("drift \"x\""), "`drift` takes no value");
 }
 
