@@ -238,9 +238,9 @@ impl App {
             });
         }
         let report = executor.execute(plan).await;
-        if !report.interrupted {
+        if !report.interrupted && !report.provisioned.is_empty() {
             let cx = self.context(BASELINES);
-            rig_engine::record_baselines(&cx, session, layout, plan, &*self.ui.sink()).await;
+            rig_engine::record_baselines(&cx, session, layout, &report.provisioned, &*self.ui.sink()).await;
         }
         Ok(report)
     }

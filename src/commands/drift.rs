@@ -31,6 +31,8 @@ struct Document<'a> {
     violated: bool,
     machines: Vec<Entry<'a>>,
     failed: Vec<FailedLook>,
+    /// Declared machines that do not run: nothing is known of them.
+    missing: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -92,9 +94,9 @@ pub(crate) async fn run(app: &App, arguments: &Arguments) -> Result<(), Failure>
         .iter()
         .filter(|seen| selection.contains(&seen.id))
         .filter_map(|seen| Some((declared(seen)?, seen)))
-        // Nobody asked for this one by name, and nothing can change in it.
-        .filter(|(_, seen)| seen.state.is_running() || !arguments.targets.targets.is_empty())
+        .filter(|(_, seen)| seen.state.is_running())
         .collect();
+    let missing = missing(&session, &selection, &machines);
     let mut found = Vec::new();
     let mut failed = Vec::new();
     for (id, result) in machine_drift(&cx, &session, &opened.layout, &machines, since).await {
@@ -104,16 +106,17 @@ pub(crate) async fn run(app: &App, arguments: &Arguments) -> Result<(), Failure>
             Err(error) => failed.push((id, error)),
         }
     }
+    let is_failed = !failed.is_empty() || (!missing.is_empty() && !arguments.targets.targets.is_empty());
     if app.ui.is_json() {
-        document(app, &found, &failed);
+        document(app, &found, &failed, &missing);
     } else {
-        let missing = missing(&session, &selection, &machines);
         show(app, &found, &missing, arguments.all);
-        for (_, error) in &failed {
-            render::failure(&app.ui, &Failure::host(error.to_string()));
+        for (_, error) in failed {
+            render::failure(&app.ui, &error.into());
         }
     }
-    if !failed.is_empty() {
+    // What was asked for by name and cannot be told is a failure.
+    if is_failed {
         return Err(Failure::Said(ExitCode::Failed));
     }
     if found.iter().any(MachineDrift::is_violation) { Err(Failure::Said(ExitCode::Unmet)) } else { Ok(()) }
@@ -125,7 +128,7 @@ fn missing(session: &Session, selection: &Selection, looked: &[(&MachineSpec, &O
     meant.filter(|id| !looked.iter().any(|(machine, _)| machine.id == **id)).cloned().collect()
 }
 
-fn document(app: &App, found: &[MachineDrift], failed: &[(MachineId, EngineError)]) {
+fn document(app: &App, found: &[MachineDrift], failed: &[(MachineId, EngineError)], missing: &[MachineId]) {
     let entry = |drift| -> Entry<'_> {
         let drift: &MachineDrift = drift;
         Entry {
@@ -144,6 +147,7 @@ fn document(app: &App, found: &[MachineDrift], failed: &[(MachineId, EngineError
         violated: found.iter().any(MachineDrift::is_violation),
         machines: found.iter().map(entry).collect(),
         failed: failed.collect(),
+        missing: missing.iter().map(ToString::to_string).collect(),
     };
     app.ui.document("rig.drift/1", &document);
 }
@@ -214,13 +218,16 @@ fn rows(drift: &Drift, all: bool) -> Vec<Vec<String>> {
     let limit = if all { usize::MAX } else { LISTED };
     let files = drift.files.iter().filter(|file| all || is_listed(file)).take(limit).map(|file| {
         let fields = file.fields.iter().map(|field| {
-            let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "–".to_owned());
-            format!("{} {} → {}", field.field, value(&field.old), value(&field.new))
+            // Of a hash the beginning is enough to tell two apart.
+            let shown =
+                |text: &String| if field.field == "sha256" { text.chars().take(12).collect() } else { text.clone() };
+            let value = |value: &Option<String>| value.as_ref().map_or_else(|| "–".to_owned(), shown);
+            format!("{} {} → {}", field.field, visible(&value(&field.old)), visible(&value(&field.new)))
         });
         vec![
             word(file.change).to_owned(),
             file.class.to_string(),
-            file.path.clone(),
+            visible(&file.path),
             fields.collect::<Vec<_>>().join(", "),
         ]
     });
@@ -234,7 +241,16 @@ fn row(what: &str, item: &ItemDrift) -> Vec<String> {
         (Some(old), Some(new)) => format!("{old} → {new}"),
         (old, new) => old.as_ref().or(new.as_ref()).cloned().unwrap_or_default(),
     };
-    vec![word(item.change).to_owned(), what.to_owned(), item.name.clone(), versions]
+    vec![word(item.change).to_owned(), what.to_owned(), visible(&item.name), visible(&versions)]
+}
+
+/// What a machine says, without what would speak to this host's terminal: names of files may hold anything.
+fn visible(text: &str) -> String {
+    let mut visible = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\t' { visible.extend(c.escape_default()) } else { visible.push(c) }
+    }
+    visible
 }
 
 fn word(change: Change) -> &'static str {
@@ -267,8 +283,18 @@ fn show_text(app: &App, id: &MachineId, path: &str, text: &TextDrift) -> Result<
                 Some(b'-') => Paint::Bad,
                 _ => Paint::Faint,
             };
-            app.ui.result(paint.paint(line));
+            app.ui.result(paint.paint(visible(line)));
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_speaks_to_the_terminal() {
+        assert_eq!(visible("/tmp/x\n✓ web\x1b[2J"), "/tmp/x\\n✓ web\\u{1b}[2J");
+    }
 }

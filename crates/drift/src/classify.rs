@@ -1,30 +1,13 @@
 //! What a path is for.
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use rig_model::{DriftClass, DriftRule};
 
 /// What paths are for when the file says nothing else; the first pattern that fits counts. The places are those of the
 /// Filesystem Hierarchy Standard 3.0, the rest is what services on them are known to write.
-const PATTERNS: [(DriftClass, &[&str]); 7] = [
-    (
-        DriftClass::Temporary,
-        &[
-            "/tmp/**",
-            "/var/tmp/**",
-            "/run/**",
-            "/var/run/**",
-            "/dev/**",
-            "**/*.pid",
-            "**/*.sock",
-            "**/*.lock",
-            "**/*.swp",
-            // What an init writes about its services, and a JVM about itself.
-            "**/supervise/**",
-            "**/s6-rc/**",
-            "**/hsperfdata_*/**",
-        ],
-    ),
-    (DriftClass::Log, &["/var/log/**", "**/*.log", "**/*.log.[0-9]*", "**/logs/**"]),
+const PATTERNS: [(DriftClass, &[&str]); 9] = [
+    (DriftClass::Temporary, &["/tmp/**", "/var/tmp/**", "/run/**", "/var/run/**", "/dev/**"]),
+    (DriftClass::Log, &["/var/log/**"]),
     (
         DriftClass::Cache,
         &[
@@ -36,13 +19,34 @@ const PATTERNS: [(DriftClass, &[&str]); 7] = [
             "/etc/ld.so.cache",
         ],
     ),
-    // What a package manager knows of programs changes with them.
-    (DriftClass::Program, &["/var/lib/dpkg/**", "/var/lib/apt/**", "/var/lib/rpm/**", "/lib/apk/**"]),
+    (DriftClass::Configuration, &["/usr/local/etc/**"]),
+    // What lies among programs is one, whatever it is called; and what a package manager knows of programs changes with them.
+    (
+        DriftClass::Program,
+        &[
+            "/usr/**",
+            "/bin/**",
+            "/sbin/**",
+            "/lib/**",
+            "/lib32/**",
+            "/lib64/**",
+            "/libx32/**",
+            "/boot/**",
+            "/var/lib/dpkg/**",
+            "/var/lib/apt/**",
+            "/var/lib/rpm/**",
+        ],
+    ),
+    (
+        DriftClass::Temporary,
+        // The last two: what an init notes about its services, and a JVM about itself.
+        &["**/*.pid", "**/*.sock", "**/*.swp", "**/supervise/**", "**/hsperfdata_*/**"],
+    ),
+    (DriftClass::Log, &["**/*.log", "**/*.log.[0-9]*", "**/logs/**"]),
     (
         DriftClass::Configuration,
         &[
             "/etc/**",
-            "/usr/local/etc/**",
             "**/conf/**",
             "**/.ssh/**",
             "**/*.conf",
@@ -55,18 +59,15 @@ const PATTERNS: [(DriftClass, &[&str]); 7] = [
             "**/*.env",
         ],
     ),
-    (
-        DriftClass::Program,
-        &["/usr/**", "/bin/**", "/sbin/**", "/lib/**", "/lib32/**", "/lib64/**", "/libx32/**", "/opt/**", "/boot/**"],
-    ),
-    (DriftClass::State, &["/**"]),
+    (DriftClass::Program, &["/opt/**"]),
 ];
 
 /// Decides what paths are for: by the file's rules, then by its volumes, then by where things usually are.
 #[derive(Debug)]
 pub struct Classifier {
-    /// Class, or ignored.
-    rules: Vec<(GlobMatcher, Option<DriftClass>)>,
+    patterns: GlobSet,
+    /// Class, or ignored, of each pattern; the first that fits counts.
+    classes: Vec<Option<DriftClass>>,
 }
 
 /// A pattern that is none.
@@ -85,41 +86,51 @@ impl Classifier {
     /// # Errors
     /// When a pattern is none.
     pub fn new<'a>(rules: &[DriftRule], volumes: impl IntoIterator<Item = &'a str>) -> Result<Self, PatternError> {
-        let mut all = Vec::new();
+        let mut all = Patterns { set: GlobSetBuilder::new(), classes: Vec::new() };
         for rule in rules.iter().rev() {
-            all.extend(matchers(&rule.pattern)?.map(|matcher| (matcher, rule.class)));
+            all.add(&rule.pattern, rule.class)?;
         }
         for volume in volumes {
-            let literal = format!("{}/**", globset::escape(volume.trim_end_matches('/')));
-            all.extend(matchers(&literal)?.map(|matcher| (matcher, Some(DriftClass::State))));
+            all.add(&format!("{}/**", globset::escape(volume.trim_end_matches('/'))), Some(DriftClass::State))?;
         }
         for (class, patterns) in PATTERNS {
             for pattern in patterns {
-                all.extend(matchers(pattern)?.map(|matcher| (matcher, Some(class))));
+                all.add(pattern, Some(class))?;
             }
         }
-        Ok(Self { rules: all })
+        let patterns = all.set.build();
+        let patterns = patterns
+            .map_err(|error| PatternError { pattern: "all of them".to_owned(), why: error.kind().to_string() })?;
+        Ok(Self { patterns, classes: all.classes })
     }
 
     /// What a path is for; `None` when it is to be ignored.
     #[must_use]
     pub fn class(&self, path: &str) -> Option<DriftClass> {
-        let rule = self.rules.iter().find(|(matcher, _)| matcher.is_match(path));
-        rule.map_or(Some(DriftClass::State), |(_, class)| *class)
+        let first = self.patterns.matches(path).into_iter().min();
+        first.map_or(Some(DriftClass::State), |first| self.classes[first])
     }
 }
 
-/// What a pattern means: the path, and, when it names all that is in a folder, the folder itself.
-fn matchers(pattern: &str) -> Result<impl Iterator<Item = GlobMatcher>, PatternError> {
-    let compiled = |pattern: &str| {
-        // Otherwise `*` would go on into folders.
-        let builder = GlobBuilder::new(pattern).literal_separator(true).build();
-        let failed =
-            |error: globset::Error| PatternError { pattern: pattern.to_owned(), why: error.kind().to_string() };
-        Ok(builder.map_err(failed)?.compile_matcher())
-    };
-    let folder = pattern.strip_suffix("/**").filter(|folder| !folder.is_empty());
-    Ok([Some(compiled(pattern)?), folder.map(compiled).transpose()?].into_iter().flatten())
+struct Patterns {
+    set: GlobSetBuilder,
+    classes: Vec<Option<DriftClass>>,
+}
+
+impl Patterns {
+    /// Adds what a pattern means: the path, and, when it names all that is in a folder, the folder itself.
+    fn add(&mut self, pattern: &str, class: Option<DriftClass>) -> Result<(), PatternError> {
+        let folder = pattern.strip_suffix("/**").filter(|folder| !folder.is_empty());
+        for pattern in [Some(pattern), folder].into_iter().flatten() {
+            // Otherwise `*` would go on into folders, and Windows would read patterns differently.
+            let glob = GlobBuilder::new(pattern).literal_separator(true).backslash_escape(true).build();
+            let glob =
+                glob.map_err(|error| PatternError { pattern: pattern.to_owned(), why: error.kind().to_string() })?;
+            self.set.add(glob);
+            self.classes.push(class);
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -145,6 +156,8 @@ mod tests {
             ("/var/lib/cassandra/conf/x.yaml", DriftClass::State),
             ("/home/rig/.ssh/authorized_keys", DriftClass::Configuration),
             ("/srv/index.html", DriftClass::State),
+            ("/usr/lib/x/logs/backdoor", DriftClass::Program),
+            ("/opt/app/Gemfile.lock", DriftClass::Program),
             ("/tmp/x", DriftClass::Temporary),
         ] {
             assert_eq!(classifier.class(path), Some(class), "{path}");

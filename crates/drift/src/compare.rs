@@ -138,7 +138,7 @@ fn fields(old: &File, new: &File) -> Vec<FieldChange> {
     if old.kind == Kind::File && new.kind == Kind::File {
         differs("size", old.size.to_string(), new.size.to_string());
         match (&old.sha256, &new.sha256) {
-            (Some(old), Some(new)) => differs("sha256", old.short().to_owned(), new.short().to_owned()),
+            (Some(old), Some(new)) => differs("sha256", old.to_string(), new.to_string()),
             // Written in place with the same length: the content may be the same, but nobody can tell.
             _ if old.size == new.size => differs("modified", old.modified.to_string(), new.modified.to_string()),
             _ => {}

@@ -32,7 +32,11 @@ pub fn files(text: &str) -> BTreeMap<String, File> {
     let mut last: Option<(String, File)> = None;
     for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
         match file(line) {
-            Some(next) => files.extend(last.replace(next)),
+            Some(next) => {
+                if let Some((path, file)) = last.replace(next) {
+                    add(&mut files, path, file);
+                }
+            }
             None => {
                 if let Some((path, _)) = &mut last {
                     path.push('\n');
@@ -41,8 +45,15 @@ pub fn files(text: &str) -> BTreeMap<String, File> {
             }
         }
     }
-    files.extend(last);
+    if let Some((path, file)) = last {
+        add(&mut files, path, file);
+    }
     files
+}
+
+/// Two answers for one path: one of them is a name that was made to look like an answer, and nobody knows which.
+fn add(files: &mut BTreeMap<String, File>, path: String, file: File) {
+    files.entry(path).and_modify(|known| *known = File::unknown()).or_insert(file);
 }
 
 fn file(line: &str) -> Option<(String, File)> {
@@ -68,7 +79,7 @@ fn file(line: &str) -> Option<(String, File)> {
 
 /// Hashes by path from the output of `sha256sum`, which begins a line with a backslash when the name in it is escaped.
 pub fn sums(text: &str) -> impl Iterator<Item = (String, Digest)> + '_ {
-    text.lines().filter_map(|line| {
+    text.split('\n').filter_map(|line| {
         let (line, escaped) = line.strip_prefix('\\').map_or((line, false), |line| (line, true));
         let (digest, path) = line.split_once("  ").or_else(|| line.split_once(" *"))?;
         let path = if escaped { unescaped(path) } else { path.to_owned() };
@@ -180,6 +191,13 @@ mod tests {
     fn names_may_hold_line_breaks() {
         let files = files("81a4 0 0 5 1 1 /a\nb\n\nc\n81a4 0 0 6 1 1 /d\n");
         assert_eq!(files.keys().collect::<Vec<_>>(), ["/a\nb\n\nc", "/d"]);
+    }
+
+    #[test]
+    fn a_name_that_looks_like_an_answer_makes_its_path_unknown() {
+        let files = files("81a4 0 0 5 1 1 /etc/passwd\n41ed 0 0 0 1 1 /tmp/x\n81a4 0 0 9 9 9 /etc/passwd\n");
+        assert_eq!(files["/etc/passwd"].kind, Kind::Unknown);
+        assert_eq!(files["/tmp/x"].kind, Kind::Folder);
     }
 
     #[test]

@@ -28,26 +28,26 @@ pub async fn run_command(
     request: &ExecRequest,
     keep: usize,
 ) -> Result<Output> {
-    run_with_input(provider, cx, machine, request, Bytes::new(), keep).await
+    let doing = format!("running {} in machine {machine}", request.command.join(" "));
+    run_with_input(provider, cx, (machine, &doing), request, Bytes::new(), keep).await
 }
 
-/// Runs a command that reads `input`, and keeps the last `keep` bytes of each of its streams.
+/// Runs a command that reads `input`, and keeps the last `keep` bytes of each of its streams. `doing` says what for.
 ///
 /// # Errors
 /// When it cannot be run, or the context ends first.
 pub(crate) async fn run_with_input(
     provider: &dyn Provider,
     cx: &Context,
-    machine: &MachineRef,
+    (machine, doing): (&MachineRef, &str),
     request: &ExecRequest,
     input: Bytes,
     keep: usize,
 ) -> Result<Output> {
-    let doing = format!("running {} in machine {machine}", request.command.join(" "));
     let exec = provider
         .exec()
-        .ok_or_else(|| ProviderError::failed(&doing, format!("provider {} cannot run commands", provider.id())))?;
-    cx.run(&doing, async {
+        .ok_or_else(|| ProviderError::failed(doing, format!("provider {} cannot run commands", provider.id())))?;
+    cx.run(doing, async {
         let request = ExecRequest { stdin: request.stdin || !input.is_empty(), ..request.clone() };
         let mut session = exec.exec(cx, machine, &request).await?;
         let stdin = session.stdin.take();
@@ -71,10 +71,18 @@ pub(crate) async fn run_with_input(
                     }
                 }
             }
-            Err(ProviderError::failed(&doing, "the connection was cut before the command ended"))
+            Err(ProviderError::failed(doing, "the connection was cut before the command ended"))
         };
-        // Both at once: a command that prints while it reads would wait for ever for a reader that still writes.
-        tokio::join!(write, read).1
+        // Both at once: a command that prints while it reads would wait for ever for a reader that still writes. Its end is
+        // the end, whether it has read everything or not.
+        let (mut write, mut read) = (std::pin::pin!(write), std::pin::pin!(read));
+        let mut written = false;
+        loop {
+            tokio::select! {
+                output = &mut read => return output,
+                () = &mut write, if !written => written = true,
+            }
+        }
     })
     .await
 }

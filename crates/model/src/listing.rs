@@ -39,12 +39,6 @@ pub enum Entry {
 }
 
 impl Listing {
-    /// Whether this is a folder.
-    #[must_use]
-    pub fn is_folder(&self) -> bool {
-        matches!(self.entries.get(""), Some(Entry::Folder { .. }))
-    }
-
     /// Bytes of all files together.
     #[must_use]
     pub fn size(&self) -> u64 {
@@ -86,6 +80,6 @@ mod tests {
         assert_ne!(one.digest(), listing("a", 0o755, b"text").digest());
         assert_ne!(one.digest(), listing("b", 0o644, b"text").digest());
         assert_ne!(one.digest(), listing("a", 0o644, b"other").digest());
-        assert_eq!((one.size(), one.is_folder()), (4, true));
+        assert_eq!(one.size(), 4);
     }
 }

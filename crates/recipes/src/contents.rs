@@ -121,7 +121,9 @@ fn list(path: &Utf8Path) -> io::Result<Listing> {
             return Err(io::Error::other(format!("{here} is neither a file, a folder nor a link")));
         };
         let relative = here.strip_prefix(path).map_err(io::Error::other)?;
-        listing.entries.insert(relative.as_str().replace('\\', "/"), found);
+        // Elsewhere a backslash is a letter like any other.
+        let relative = if cfg!(windows) { relative.as_str().replace('\\', "/") } else { relative.to_string() };
+        listing.entries.insert(relative, found);
     }
     Ok(listing)
 }

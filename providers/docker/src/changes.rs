@@ -14,6 +14,9 @@ use std::io::Read;
 /// How much more than the file itself its archive may have, in bytes: headers and padding.
 const AROUND: usize = 64 << 10;
 
+/// What the engine says of a path that is not in a container (`containerArchivePath` in its daemon).
+const NO_SUCH_PATH: &str = "Could not find the file";
+
 #[async_trait]
 impl Changes for DockerProvider {
     async fn changes(&self, cx: &Context, machine: &MachineRef) -> Result<Vec<PathChange>> {
@@ -75,8 +78,11 @@ impl DockerProvider {
         while let Some(piece) = pieces.next().await {
             match piece {
                 Ok(piece) => archive.extend_from_slice(&piece),
-                Err(error) if error::is_absent(&error) => return Ok(None),
-                Err(error) => return Err(error::failure(doing, container, error)),
+                // The container itself may be gone, which says nothing about the path.
+                Err(error) => match error::failure(doing, container, error) {
+                    ProviderError::Failed { why, .. } if why.contains(NO_SUCH_PATH) => return Ok(None),
+                    error => return Err(error),
+                },
             }
             if archive.len() >= limit {
                 break;

@@ -60,11 +60,12 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Puts the machine into its next life.
+    /// What was written into it, volumes left out.
     pub(crate) fn files(&self) -> &BTreeMap<String, Vec<u8>> {
         &self.files
     }
 
+    /// Puts the machine into its next life.
     pub(crate) fn begin(&mut self) {
         self.run += 1;
         self.state = MachineState::Running;

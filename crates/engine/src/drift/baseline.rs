@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use rig_drift::{Classifier, File, Kind, Manifest};
-use rig_model::{Action, Digest, DriftClass, Event, MachineId, MachineSpec, Plan};
+use rig_model::{Digest, DriftClass, Event, MachineId, MachineSpec, StepKind};
 use rig_provider_api::Context;
 use rig_state::{Baseline, Layout};
 use std::{
@@ -32,21 +32,22 @@ const KEPT: u64 = 64 << 10;
 /// Of so many files at most: a machine whose configuration is larger is no machine that people read the differences of.
 const TEXTS: usize = 1000;
 
-/// Others may read it, so that it holds no secret.
+/// Others may read it.
 const READABLE: u32 = 0o004;
 
-/// Keeps what is in the mutable machines that a plan provisioned, so that what changes later can be told from what was
-/// installed. An immutable machine needs no such thing: it has to be what its box is. A machine that cannot be looked into
-/// is told as a note.
-pub async fn record_baselines(cx: &Context, session: &Session, layout: &Layout, plan: &Plan, sink: &dyn EventSink) {
-    let provisioned: BTreeSet<&MachineId> = plan
-        .operations
-        .iter()
-        .filter_map(|operation| match &operation.action {
-            Action::Provision { machine, .. } => Some(machine),
-            _ => None,
-        })
-        .collect();
+/// Others may enter it.
+const ENTERABLE: u32 = 0o001;
+
+/// Keeps what is in machines that steps were run in, so that what changes later can be told from what was installed. An
+/// immutable machine needs no such thing: it has to be what its box is. A machine that cannot be looked into is told as a
+/// note; what was kept of it before went with its first step.
+pub async fn record_baselines(
+    cx: &Context,
+    session: &Session,
+    layout: &Layout,
+    provisioned: &BTreeSet<MachineId>,
+    sink: &dyn EventSink,
+) {
     let access = Access::new(session, layout.clone());
     let machines = session.workspace.machines().filter(|machine| provisioned.contains(&machine.id));
     let records = machines.map(|machine| async {
@@ -86,11 +87,12 @@ async fn record(
         changes: provider.changes(),
         classifier: &classifier,
         mounts: mounts(machine),
+        trusted: 0,
     };
-    let old = load(layout, &machine.id, &seen.native).await?.unwrap_or_default();
-    let manifest = look.manifest(&old.manifest).await?;
-    let texts = texts(cx, &inside, &classifier, &manifest).await?;
-    let baseline = Baseline { native: seen.native, taken: Timestamp::now(), manifest, texts };
+    let taken = Timestamp::now();
+    let manifest = look.manifest(&Manifest::default()).await?;
+    let texts = texts(&look, machine, &manifest).await?;
+    let baseline = Baseline { native: seen.native, taken, manifest, texts };
     let (layout, id) = (layout.clone(), machine.id.clone());
     blocking(move || baseline.save(&layout, &id)).await
 }
@@ -119,25 +121,52 @@ pub(super) fn mounts(machine: &MachineSpec) -> Vec<&str> {
     volumes.chain(syncs).chain(memory).map(|target| target.trim_end_matches('/')).collect()
 }
 
-/// The texts of configuration files that anybody in the machine may read.
+/// The texts of configuration files that anybody in the machine may read. What rig rendered of a template is none of them:
+/// the values in it may be secret, whoever may read it there.
 async fn texts(
-    cx: &Context,
-    inside: &Inside<'_>,
-    classifier: &Classifier,
+    look: &Look<'_>,
+    machine: &MachineSpec,
     manifest: &Manifest,
 ) -> Result<BTreeMap<String, String>, EngineError> {
+    let rendered: BTreeSet<&str> = machine
+        .steps
+        .iter()
+        .filter_map(|step| match &step.kind {
+            StepKind::Template { target, .. } => Some(target.as_str()),
+            _ => None,
+        })
+        .collect();
     let wanted = manifest.files.iter().filter(|(path, file)| {
         file.kind == Kind::File
             && file.size <= KEPT
             && file.mode & READABLE != 0
-            && classifier.class(path) == Some(DriftClass::Configuration)
+            && look.classifier.class(path) == Some(DriftClass::Configuration)
+            && !rendered.contains(path.as_str())
     });
-    let files: BTreeMap<&String, &File> = wanted.take(TEXTS).collect();
+    let mut files: BTreeMap<&String, &File> = wanted.take(TEXTS).collect();
+    // A folder that not everybody may enter hides what is in it.
+    let folders: BTreeSet<String> = files.keys().flat_map(|path| folders_of(path)).map(str::to_owned).collect();
+    let closed: BTreeSet<String> = look
+        .stat(&folders)
+        .await?
+        .into_iter()
+        .filter(|(_, folder)| folder.kind != Kind::Folder || folder.mode & ENTERABLE == 0)
+        .map(|(path, _)| path)
+        .collect();
+    files.retain(|path, _| folders_of(path).all(|folder| !closed.contains(folder)));
     if files.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let output = inside.run(cx, "xargs -0 -r cat -- 2>/dev/null", list(files.keys().copied())).await?;
+    let output = look.inside.run(look.cx, "xargs -0 -r cat -- 2>/dev/null", list(files.keys().copied())).await?;
     Ok(contents(&output.stdout, files))
+}
+
+/// The folders that lead to a path, from the inside out.
+fn folders_of(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(path.rsplit_once('/').map(|(folder, _)| folder), |folder| {
+        folder.rsplit_once('/').map(|(outer, _)| outer)
+    })
+    .filter(|folder| !folder.is_empty())
 }
 
 /// Cuts the contents of files that stand one behind the other. A file that was written meanwhile is not the one that the
@@ -157,18 +186,24 @@ fn contents<'a>(mut bytes: &[u8], files: BTreeMap<&'a String, &'a File>) -> BTre
     texts
 }
 
-/// Reads the beginning of a file in a machine; `None` when there is no such file.
+/// Reads the beginning of a file in a machine; `None` when there is nothing in that place.
 pub(super) async fn read(
     cx: &Context,
     inside: &Inside<'_>,
     path: &str,
     limit: usize,
 ) -> Result<Option<Bytes>, EngineError> {
-    let program = format!("[ -f {0} ] || exit 3; head -c {limit} -- {0}", rig_ssh::quote(path));
+    let path = rig_ssh::quote(path);
+    let program = format!(
+        "[ -e {path} ] || [ -L {path} ] || exit 3; [ -f {path} ] && [ ! -L {path} ] || exit 4; head -c {limit} -- {path}"
+    );
     let output = inside.run(cx, &program, Bytes::new()).await?;
+    let failed = |why: String| EngineError::Host { doing: format!("reading {path} in the machine"), why };
     match output.code {
         0 => Ok(Some(output.stdout.into())),
-        _ => Ok(None),
+        3 => Ok(None),
+        4 => Err(failed("it is a folder, a link or a special file".to_owned())),
+        code => Err(failed(format!("exit code {code}: {}", String::from_utf8_lossy(&output.stderr).trim()))),
     }
 }
 
@@ -191,5 +226,11 @@ mod tests {
         assert_eq!(names(contents(b"one\nTHREEfour", files())), ["/a", "/b", "/d"]);
         assert_eq!(names(contents(b"one\nthree!four", files())), ["/a", "/b", "/c"]);
         assert_eq!(names(contents(b"one", files())), Vec::<String>::new());
+    }
+
+    #[test]
+    fn folders_lead_to_a_path() {
+        assert_eq!(folders_of("/etc/a/b.conf").collect::<Vec<_>>(), ["/etc/a", "/etc"]);
+        assert_eq!(folders_of("/x").count(), 0);
     }
 }

@@ -12,16 +12,15 @@ use std::collections::{BTreeMap, BTreeSet};
 /// most programs are smaller; hashing all of an installed Spark would take longer than the look itself.
 const HASHED: u64 = 256 << 10;
 
-/// The exit code of a shell that finds no such program.
-const NOT_FOUND: i64 = 127;
-
 /// Ends the names of a list.
 const NUL: u8 = 0;
 
 /// What is installed, runs and listens, one part behind the other. Processes are told by the kernel, for `ps` and `ss` are in
 /// few boxes.
 const FACTS: &str = r#"
-if command -v dpkg-query >/dev/null 2>&1; then dpkg-query -W -f '${Package} ${Version}\n'
+if command -v dpkg-query >/dev/null 2>&1; then
+    # Removed packages that left their configuration are known to it as well.
+    dpkg-query -W -f '${db:Status-Status} ${binary:Package} ${Version}\n' | sed -n 's/^installed //p'
 elif command -v rpm >/dev/null 2>&1; then rpm -qa --qf '%{NAME} %{VERSION}-%{RELEASE}\n'
 elif [ -f /lib/apk/db/installed ]; then
     while IFS=: read -r key value; do
@@ -58,6 +57,8 @@ pub(super) struct Look<'a> {
     pub(super) classifier: &'a Classifier,
     /// Where volumes, folders of the host and folders in memory are mounted: engines make these folders themselves.
     pub(super) mounts: Vec<&'a str>,
+    /// What was last changed before this second, counted from 1970, is what the previous look saw.
+    pub(super) trusted: i64,
 }
 
 impl Look<'_> {
@@ -89,19 +90,31 @@ impl Look<'_> {
         if in_box.is_empty() {
             return Ok(manifest);
         }
-        let program = format!("xargs -0 -r stat -c '{}' -- 2>/dev/null", parse::STAT);
-        let output = self.inside.run(self.cx, &program, list(in_box.keys())).await?;
-        if output.code == NOT_FOUND && output.stdout.is_empty() {
-            manifest.gaps.insert("it has no stat or no xargs: what its files are is not known".to_owned());
-            let known = |(path, in_box)| (path, File { in_box, ..File::unknown() });
-            manifest.files = in_box.into_iter().map(known).collect();
-            return Ok(manifest);
-        }
-        manifest.files = parse::files(&text(&output));
-        for (path, file) in &mut manifest.files {
-            file.in_box = in_box.get(path).copied().unwrap_or_default();
+        let mut answers = self.stat(in_box.keys()).await?;
+        // Only what was asked for: names of files may look like answers.
+        let answered = |(path, in_box): (String, bool)| {
+            let file = answers.remove(&path).unwrap_or_else(File::unknown);
+            (path, File { in_box, ..file })
+        };
+        manifest.files = in_box.into_iter().map(answered).collect();
+        let silent = manifest.files.values().filter(|file| file.kind == Kind::Unknown).count();
+        if silent > 0 {
+            let text = format!(
+                "what {silent} of its changed paths are could not be found out: it needs stat and xargs, and root may need to look into every folder"
+            );
+            manifest.gaps.insert(text);
         }
         Ok(manifest)
+    }
+
+    /// What the machine says of these paths.
+    pub(super) async fn stat(
+        &self,
+        paths: impl IntoIterator<Item = &String>,
+    ) -> Result<BTreeMap<String, File>, EngineError> {
+        let program = format!("xargs -0 -r stat -c '{}' -- 2>/dev/null", parse::STAT);
+        let output = self.inside.run(self.cx, &program, list(paths)).await?;
+        Ok(parse::files(&text(&output)))
     }
 
     /// Whether a path is a place where something is mounted, or a folder on the way to one.
@@ -119,6 +132,12 @@ impl Look<'_> {
         );
         let output = self.inside.run(self.cx, &program, Bytes::new()).await?;
         let mut files = parse::files(&text(&output));
+        if files.is_empty() {
+            return Err(EngineError::Host {
+                doing: format!("listing the files of machine {}", self.machine),
+                why: "it has no find or no stat".to_owned(),
+            });
+        }
         files.retain(|path, _| self.classifier.class(path).is_some());
         Ok(Manifest { files, ..Manifest::default() })
     }
@@ -127,7 +146,9 @@ impl Look<'_> {
     async fn contents(&self, manifest: &mut Manifest, previous: &Manifest) -> Result<(), EngineError> {
         let (mut files, mut links) = (Vec::new(), Vec::new());
         for (path, file) in &mut manifest.files {
-            let old = previous.files.get(path).filter(|old| untouched(old, file));
+            // The kernel's times are told in whole seconds: what was written in the second of the last look, or later, may
+            // have been written again in it.
+            let old = previous.files.get(path).filter(|old| untouched(old, file) && old.changed < self.trusted);
             if let Some(old) = old.filter(|old| old.sha256.is_some() || old.target.is_some()) {
                 file.sha256.clone_from(&old.sha256);
                 file.target.clone_from(&old.target);
@@ -145,15 +166,14 @@ impl Look<'_> {
         }
         if !files.is_empty() {
             let output = self.inside.run(self.cx, "xargs -0 -r sha256sum -- 2>/dev/null", list(&files)).await?;
-            if output.code == NOT_FOUND && output.stdout.is_empty() {
-                manifest
-                    .gaps
-                    .insert("it has no sha256sum: a content that changed within a second is not seen".to_owned());
-            }
             for (path, sum) in parse::sums(&text(&output)) {
-                if let Some(file) = manifest.files.get_mut(&path) {
+                if let Some(file) = manifest.files.get_mut(&path).filter(|file| file.kind == Kind::File) {
                     file.sha256 = Some(sum);
                 }
+            }
+            if files.iter().all(|path| manifest.files.get(path).is_none_or(|file| file.sha256.is_none())) {
+                let text = "it has no sha256sum: of contents only size and time are compared";
+                manifest.gaps.insert(text.to_owned());
             }
         }
         if !links.is_empty() {
@@ -174,7 +194,7 @@ impl Look<'_> {
         let mut parts = text.split('\0');
         let mut part = || parts.next().unwrap_or_default();
         let (packages, processes, listeners) = (part(), part(), part());
-        if output.code == NOT_FOUND || processes.is_empty() {
+        if processes.is_empty() {
             manifest.gaps.insert("its processes, listeners and packages could not be listed".to_owned());
             return Ok(());
         }

@@ -6,8 +6,11 @@ use rig_model::MachineSpec;
 use rig_provider_api::{Context, ExecRequest, MachineRef, Provider};
 use rig_ssh::quote;
 
-/// The most that is read of what a program prints, in bytes: what is known of a hundred thousand files is a tenth of it.
-const LARGEST: usize = 128 << 20;
+/// The most that is read of what a program prints, in bytes: what is known of a hundred thousand files is a quarter of it.
+const LARGEST: usize = 48 << 20;
+
+/// The code of a program that a signal ended, as shells have it.
+const SIGNALLED: i64 = 128;
 
 /// The inside of a machine.
 pub(crate) enum Inside<'a> {
@@ -44,27 +47,28 @@ impl<'a> Inside<'a> {
 
     /// Runs a program of the shell as root and gives what it printed, whatever its exit code.
     pub(crate) async fn run(&self, cx: &Context, program: &str, input: Bytes) -> Result<Output, EngineError> {
+        let machine = match self {
+            Self::Exec { machine, .. } | Self::Ssh { machine, .. } => machine,
+        };
+        let doing = format!("looking into machine {machine}");
         let output = match self {
             Self::Exec { provider, machine } => {
                 let command = ["/bin/sh", "-c", program].map(str::to_owned).to_vec();
-                let request = ExecRequest { command, user: Some("root".to_owned()), ..ExecRequest::default() };
-                run_with_input(*provider, cx, machine, &request, input, LARGEST).await?
+                let request = ExecRequest { command, user: Some("0".to_owned()), ..ExecRequest::default() };
+                run_with_input(*provider, cx, (machine, &doing), &request, input, LARGEST).await?
             }
             Self::Ssh { session, machine } => {
                 let line = format!("{}/bin/sh -c {}", sudo(session), quote(program));
                 let run = async { Ok(session.run(&line, Some(input), LARGEST).await) };
-                let outcome = cx.run(&format!("looking into machine {machine}"), run).await?;
+                let outcome = cx.run(&doing, run).await?;
                 let outcome = outcome.map_err(|error| EngineError::ssh(&machine.id, error))?;
-                let code = if outcome.success() { 0 } else { 1 };
+                let code = outcome.code.map_or(SIGNALLED, i64::from);
                 Output { code, stdout: outcome.stdout, stderr: outcome.stderr }
             }
         };
         if output.stdout.len() >= LARGEST {
-            let machine = match self {
-                Self::Exec { machine, .. } | Self::Ssh { machine, .. } => machine,
-            };
             return Err(EngineError::Host {
-                doing: format!("looking into machine {machine}"),
+                doing,
                 why: format!("it has more files than fit into {} MiB of their names", LARGEST >> 20),
             });
         }

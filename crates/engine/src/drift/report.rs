@@ -108,6 +108,7 @@ async fn one(
         changes: provider.changes(),
         classifier: &classifier,
         mounts: baseline::mounts(machine),
+        trusted: taken.map_or(0, |taken| taken.as_second()),
     };
     let now = look.manifest(&before).await?;
     gaps.extend(now.gaps.iter().cloned());

@@ -48,14 +48,18 @@ pub async fn text_drift(
         }
         String::from_utf8(bytes.into()).map_err(|_| failed("it is no text".to_owned()))
     };
+    if !path.starts_with('/') || path.split('/').skip(1).any(|part| matches!(part, "" | "." | "..")) {
+        return Err(failed("name the file by its absolute path, as the machine has it".to_owned()));
+    }
     let old = match kept.as_ref().map(|kept| (kept.texts.get(path), kept.manifest.files.get(path))) {
         Some((Some(text), _)) => Some(text.clone()),
         Some((None, Some(_))) => {
             return Err(failed(
-                "what it held after `up` was not kept: only configuration that everybody in the machine may read is, up to 64 KiB"
+                "what it held after `up` was not kept: only configuration is that everybody in the machine may read, no templates, up to 64 KiB"
                     .to_owned(),
             ));
         }
+        Some((None, None)) if kept.as_ref().is_some_and(|kept| kept.manifest.removed.contains(path)) => None,
         // Nothing had touched it: it was what the box has.
         _ => {
             let changes = provider.changes().ok_or_else(|| EngineError::Capability {

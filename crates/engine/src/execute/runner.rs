@@ -54,6 +54,8 @@ pub struct Report {
     pub phases: BTreeMap<Phase, Duration>,
     /// The same per topology.
     pub topologies: BTreeMap<rig_model::Name, BTreeMap<Phase, Duration>>,
+    /// Machines that a provisioning step was done in.
+    pub provisioned: BTreeSet<MachineId>,
     /// The whole time.
     pub elapsed: Duration,
 }
@@ -156,6 +158,9 @@ impl Executor {
             if let (Action::StartMachine { machine, .. }, Ok(())) = (&operation.action, &ended.result) {
                 last_start = Some(Instant::now());
                 started.insert(machine.clone());
+            }
+            if let (Action::Provision { machine, .. }, Ok(())) = (&operation.action, &ended.result) {
+                report.provisioned.insert(machine.clone());
             }
             self.finish(operation, ended, &mut report);
         }

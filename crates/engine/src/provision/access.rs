@@ -170,6 +170,12 @@ impl Access {
         .await
     }
 
+    /// Forgets what was in a machine that is about to become another one.
+    pub(super) async fn forget_baseline(&self, machine: &MachineId) -> Result<(), EngineError> {
+        let (layout, machine) = (self.layout.clone(), machine.clone());
+        blocking(move || Baseline::remove(&layout, &machine)).await
+    }
+
     fn door(&self, machine: &MachineId) -> Result<&Door, EngineError> {
         self.machines.get(machine).ok_or_else(|| EngineError::NoSsh { machine: machine.clone() })
     }

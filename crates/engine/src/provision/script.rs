@@ -59,6 +59,7 @@ impl Access {
         // on it are not done until they have been done again.
         let undone: Vec<StepId> = stale.iter().chain([&step.id]).cloned().collect();
         self.update(machine, move |record| record.steps.retain(|known| !undone.contains(&known.id))).await?;
+        self.forget_baseline(machine).await?;
         match &step.work {
             Work::Shell { reboot, .. } => {
                 self.script(cx, sink, machine, step).await?;

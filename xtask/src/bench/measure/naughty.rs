@@ -119,7 +119,11 @@ impl<'a> Naughty<'a> {
                 script::name(machine),
             );
         }
-        let _ = writeln!(script, "for pid in $pids; do wait \"$pid\"; done\n{}", script::workers_are_up(self.cluster));
+        let _ = writeln!(
+            script,
+            "code=0\nfor pid in $pids; do wait \"$pid\" || code=1; done\n[ $code = 0 ]\n{}",
+            script::workers_are_up(self.cluster)
+        );
         script
     }
 }

@@ -6,7 +6,7 @@ const HELP: &str = "\
 cargo xtask bench [--rounds N] [--quick] [--only PART]… [--engine current|current-apart|debian|unix://SOCKET]
 
   --rounds N   how often everything is done; what is printed are medians [default: 5]
-  --quick      2 rounds, 1 and 5 machines, no Spark; docs/performance.md is not written
+  --quick      2 rounds, 1 and 5 machines, no clusters, no SSH; docs/performance.md is not written
   --only PART  machines, spark, ssh or own; docs/performance.md is not written
   --engine     current: the one of Debian sid, started for this run; current-apart: the same in a network of its own,
                beside an engine that is in use, without Spark and Vagrant; debian: the one of Debian stable, that runs or is started

@@ -147,6 +147,9 @@ topology "t" idiom="mutable" {{
         println!("SSH: bringing {MACHINES} machines up");
         program::run("rig up", &mut lab.rig(&["up"]), &lab.folder)?;
         let config = lab.rig(&["ssh-config"]).output().map_err(|error| format!("rig ssh-config: {error}"))?;
+        if !config.status.success() {
+            return Err(format!("rig ssh-config: {}", config.status));
+        }
         write(&lab.folder.join("config"), &config.stdout)?;
         Ok(lab)
     }
