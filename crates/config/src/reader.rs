@@ -256,7 +256,10 @@ impl<'k> Block<'k> {
                 if cx.is_full() {
                     return;
                 }
-                let help = suggest::help(name, self.known.iter().copied(), "docs/file.md describes every node");
+                let help = suggest::elsewhere(name).map_or_else(
+                    || suggest::help(name, self.known.iter().copied(), "docs/file.md describes every node"),
+                    str::to_owned,
+                );
                 let at = node.place(node.head.name().span());
                 cx.report(
                     Draft::new(at, format!("there is no `{name}` in {place}")).label("not known here").help(help),

@@ -30,6 +30,30 @@ pub(crate) fn help<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>
     }
 }
 
+/// What a word of Vagrant's or compose's is called here.
+pub(crate) fn elsewhere(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "provision" | "provisioner" | "provisioners" => {
+            "steps are `shell`, `file`, `template`, `packages`, `service` and `recipe`, in a mutable machine"
+        }
+        "forwarded_port" | "forwarded-port" | "ports" | "expose" | "publish" => "`port 80 host=8080` publishes a port",
+        "synced_folder" | "synced-folder" | "share" | "mount" => {
+            "`sync \"./folder\" \"/place\"` shows a folder of the host"
+        }
+        "volumes" => {
+            "`volume \"name\" \"/place\"` keeps data, `sync \"./folder\" \"/place\"` shows a folder of the host"
+        }
+        "depends_on" | "depends-on" => "`after \"machine\" is=\"ready\"` waits for another machine",
+        "environment" => "`env { NAME \"value\" }` sets variables",
+        "memory" | "mem_limit" | "cpus" => "`limits memory=\"1GiB\" cpus=1`, or a `flavor`",
+        "private_network" | "private-network" => "`network \"name\"` in the topology, `ip` in the machine",
+        "healthcheck" => "`ready` says when a machine is ready: `ready tcp=80`",
+        "entrypoint" | "cmd" => "`command` gives the arguments of the box's entry point",
+        "services" | "vm" => "machines stand in a `topology`: `machine \"name\" { … }`",
+        _ => return None,
+    })
+}
+
 /// Words in backticks, separated by commas.
 pub(crate) fn list(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")

@@ -303,6 +303,14 @@ fn of_checks() {
 }
 
 #[test]
+fn of_other_tools_words() {
+    one(&in_machine("provision \"shell\""), "steps are `shell`, `file`");
+    one(&in_machine("forwarded_port 80"), "`port 80 host=8080`");
+    one(&in_machine("depends_on \"db\""), "`after");
+    one(&in_machine("memory \"1GiB\""), "`limits memory");
+}
+
+#[test]
 fn of_drift() {
     one(&in_machine("drift { trash \"/x\" }"), "`drift` knows no class `trash`");
     one(&in_machine("drift { cache }"), "`cache` needs at least one pattern");
