@@ -35,7 +35,12 @@ pub(crate) async fn connect(app: &App, wanted: Option<&str>, start: Start) -> Re
         if start == Start::IfNeeded && may_start() {
             // Whoever comes second finds the engine of the first.
             let _lock = lock(app).await?;
-            if own.pid().is_none() && other_dockerd().is_none() {
+            if own.pid().is_none() {
+                if let Some(other) = other_dockerd() {
+                    let why = format!("a dockerd runs already (process {other}), and does not answer at {DEFAULT}");
+                    let error = ProviderError::failed("starting an engine of rig's own", why);
+                    return Err(error.hinted("name its socket: `--engine unix:///PATH`, or stop it first").into());
+                }
                 app.ui.say("no engine answers; starting one of rig's own");
                 own.start(&cx).await?;
             }

@@ -83,7 +83,9 @@ fn selected<'a>(all: &'a [CheckSpec], arguments: &Check) -> Result<Vec<&'a Check
         |check: &&CheckSpec| arguments.topology.as_ref().is_none_or(|topology| check.topology.as_str() == topology);
     for name in &arguments.checks {
         if !all.iter().filter(of).any(|check| check.name.as_str() == name) {
-            let known: Vec<&str> = all.iter().filter(of).map(|check| check.name.as_str()).collect();
+            let mut known: Vec<&str> = all.iter().filter(of).map(|check| check.name.as_str()).collect();
+            known.sort_unstable();
+            known.dedup();
             return Err(Failure::Usage {
                 message: format!("there is no check {name:?}"),
                 hint: Some(format!("there are: {}", known.join(", "))),

@@ -140,10 +140,17 @@ impl PrivateEngine {
 /// The process id of any dockerd on this host.
 #[must_use]
 pub fn other_dockerd() -> Option<u32> {
+    running("dockerd")
+}
+
+/// The process id of a program that runs under this name. One that has ended and that nobody has waited for is still listed,
+/// but has no command line any more.
+fn running(program: &str) -> Option<u32> {
     fs_err::read_dir("/proc").ok()?.flatten().find_map(|entry| {
         let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
         let name = fs_err::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-        (name.trim() == "dockerd").then_some(pid)
+        let has_command = || fs_err::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty());
+        (name.trim() == program && has_command()).then_some(pid)
     })
 }
 
@@ -161,4 +168,29 @@ fn terminate(pid: u32) -> Result<()> {
 #[cfg(not(unix))]
 fn terminate(_: u32) -> Result<()> {
     Err(ProviderError::failed("stopping the private dockerd", "this platform has none"))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::{process::Command, time::Duration};
+
+    #[test]
+    fn a_process_that_has_ended_does_not_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = |name: &str| {
+            let path = folder.path().join(name);
+            fs_err::copy("/bin/sleep", &path).unwrap();
+            path
+        };
+        let mut alive = Command::new(program("rig-alive")).arg("60").spawn().unwrap();
+        let mut ended = Command::new(program("rig-ended")).arg("0").spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        assert_eq!(running("rig-alive"), Some(alive.id()));
+        // Nobody has waited for it yet.
+        assert_eq!(running("rig-ended"), None);
+        alive.kill().unwrap();
+        alive.wait().unwrap();
+        ended.wait().unwrap();
+    }
 }
