@@ -26,7 +26,7 @@ pub(super) fn rules(eval: &mut Eval<'_, '_>, mut node: Reader<'_>) -> Vec<DriftR
             } else if pattern.split('/').skip(1).any(|part| matches!(part, "" | "." | "..") || part.contains("***")) {
                 let help = "name the path as the machine has it; all that is in a folder is `/folder/**`";
                 eval.wrong(value.at, format!("{pattern:?} fits no path of a machine"), help);
-            } else if let Err(error) = globset::Glob::new(&pattern) {
+            } else if let Err(error) = globset::GlobBuilder::new(&pattern).backslash_escape(true).build() {
                 let help = "`*` stands for any part of a name, `**` for any folders, `[ab]` for one of these letters";
                 eval.wrong(value.at, format!("{pattern:?} is no pattern: {}", error.kind()), help);
             } else {

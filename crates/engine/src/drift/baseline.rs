@@ -1,14 +1,10 @@
 //! What was in a machine when `up` had provisioned it.
 
-use super::{
-    Inside,
-    collect::{Look, list},
-};
+use super::collect::{Look, list};
 use crate::{Access, EngineError, EventSink, Session, provision::blocking};
-use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
-use rig_drift::{Classifier, File, Kind, Manifest};
+use rig_drift::{File, Kind, Manifest};
 use rig_model::{Digest, DriftClass, Event, MachineId, MachineSpec, StepKind};
 use rig_provider_api::Context;
 use rig_state::{Baseline, Layout};
@@ -78,17 +74,7 @@ async fn record(
     let Some(seen) = provider.inspect(cx, &reference).await?.filter(|seen| seen.state.is_running()) else {
         return Ok(());
     };
-    let inside = Inside::enter(cx, provider, access, machine).await?;
-    let classifier = classifier(machine)?;
-    let look = Look {
-        cx,
-        inside: &inside,
-        machine: &reference,
-        changes: provider.changes(),
-        classifier: &classifier,
-        mounts: mounts(machine),
-        trusted: 0,
-    };
+    let look = Look::enter(cx, provider, access, machine, 0).await?;
     let taken = Timestamp::now();
     let manifest = look.manifest(&Manifest::default()).await?;
     let texts = texts(&look, machine, &manifest).await?;
@@ -102,23 +88,6 @@ pub(super) async fn load(layout: &Layout, machine: &MachineId, native: &str) -> 
     let (layout, machine) = (layout.clone(), machine.clone());
     let baseline = blocking(move || Baseline::load(&layout, &machine)).await?;
     Ok(baseline.filter(|baseline| baseline.native == native))
-}
-
-/// What decides what a machine's paths are for.
-pub(super) fn classifier(machine: &MachineSpec) -> Result<Classifier, EngineError> {
-    let volumes = machine.volumes.iter().map(|volume| volume.target.as_str());
-    Classifier::new(&machine.drift, volumes).map_err(|error| EngineError::Host {
-        doing: format!("classifying paths of machine {}", machine.id),
-        why: error.to_string(),
-    })
-}
-
-/// Where something is mounted in a machine.
-pub(super) fn mounts(machine: &MachineSpec) -> Vec<&str> {
-    let volumes = machine.volumes.iter().map(|mount| mount.target.as_str());
-    let syncs = machine.syncs.iter().map(|mount| mount.target.as_str());
-    let memory = machine.tmpfs.iter().map(|mount| mount.target.as_str());
-    volumes.chain(syncs).chain(memory).map(|target| target.trim_end_matches('/')).collect()
 }
 
 /// The texts of configuration files that anybody in the machine may read. What rig rendered of a template is none of them:
@@ -184,27 +153,6 @@ fn contents<'a>(mut bytes: &[u8], files: BTreeMap<&'a String, &'a File>) -> BTre
         }
     }
     texts
-}
-
-/// Reads the beginning of a file in a machine; `None` when there is nothing in that place.
-pub(super) async fn read(
-    cx: &Context,
-    inside: &Inside<'_>,
-    path: &str,
-    limit: usize,
-) -> Result<Option<Bytes>, EngineError> {
-    let path = rig_ssh::quote(path);
-    let program = format!(
-        "[ -e {path} ] || [ -L {path} ] || exit 3; [ -f {path} ] && [ ! -L {path} ] || exit 4; head -c {limit} -- {path}"
-    );
-    let output = inside.run(cx, &program, Bytes::new()).await?;
-    let failed = |why: String| EngineError::Host { doing: format!("reading {path} in the machine"), why };
-    match output.code {
-        0 => Ok(Some(output.stdout.into())),
-        3 => Ok(None),
-        4 => Err(failed("it is a folder, a link or a special file".to_owned())),
-        code => Err(failed(format!("exit code {code}: {}", String::from_utf8_lossy(&output.stderr).trim()))),
-    }
 }
 
 #[cfg(test)]

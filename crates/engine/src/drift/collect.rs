@@ -1,11 +1,11 @@
 //! Finding out what is in a machine.
 
-use super::Inside;
-use crate::{EngineError, Output};
+use super::inside::Inside;
+use crate::{Access, EngineError, Output};
 use bytes::Bytes;
 use rig_drift::{Classifier, File, Kind, Manifest, parse};
-use rig_model::DriftClass;
-use rig_provider_api::{Changes, Context, MachineRef, PathChangeKind};
+use rig_model::{DriftClass, MachineSpec};
+use rig_provider_api::{Changes, Context, PathChangeKind, Provider};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Up to this size, in bytes, a file's content is hashed; of a larger one size and time must do. Configuration, scripts and
@@ -51,17 +51,35 @@ else xargs -0 -r sh -c 'for link; do printf "%s\0%s\0" "$link" "$(readlink "$lin
 /// A look into a machine.
 pub(super) struct Look<'a> {
     pub(super) cx: &'a Context,
-    pub(super) inside: &'a Inside<'a>,
-    pub(super) machine: &'a MachineRef,
-    pub(super) changes: Option<&'a dyn Changes>,
-    pub(super) classifier: &'a Classifier,
+    pub(super) inside: Inside<'a>,
+    pub(super) classifier: Classifier,
+    changes: Option<&'a dyn Changes>,
     /// Where volumes, folders of the host and folders in memory are mounted: engines make these folders themselves.
-    pub(super) mounts: Vec<&'a str>,
+    mounts: Vec<&'a str>,
     /// What was last changed before this second, counted from 1970, is what the previous look saw.
-    pub(super) trusted: i64,
+    trusted: i64,
 }
 
-impl Look<'_> {
+impl<'a> Look<'a> {
+    /// Enters a machine. What was last changed before the second `trusted` of the clock, counted from 1970, is what a
+    /// previous look saw.
+    pub(super) async fn enter(
+        cx: &'a Context,
+        provider: &'a dyn Provider,
+        access: &Access,
+        machine: &'a MachineSpec,
+        trusted: i64,
+    ) -> Result<Self, EngineError> {
+        Ok(Self {
+            cx,
+            inside: Inside::enter(cx, provider, access, machine).await?,
+            classifier: classifier(machine)?,
+            changes: provider.changes(),
+            mounts: mounts(machine),
+            trusted,
+        })
+    }
+
     /// Everything that is in the machine. What `previous` knows of files that nobody touched since is taken from there.
     pub(super) async fn manifest(&self, previous: &Manifest) -> Result<Manifest, EngineError> {
         let mut manifest = match self.changes {
@@ -77,7 +95,7 @@ impl Look<'_> {
     async fn changed(&self, changes: &dyn Changes) -> Result<Manifest, EngineError> {
         let mut manifest = Manifest::default();
         let mut in_box = BTreeMap::new();
-        for change in changes.changes(self.cx, self.machine).await? {
+        for change in changes.changes(self.cx, &self.inside.machine).await? {
             // Ignored paths need no look at all.
             if self.classifier.class(&change.path).is_none() || self.leads_to_a_mount(&change.path) {
                 continue;
@@ -134,7 +152,7 @@ impl Look<'_> {
         let mut files = parse::files(&text(&output));
         if files.is_empty() {
             return Err(EngineError::Host {
-                doing: format!("listing the files of machine {}", self.machine),
+                doing: format!("listing the files of machine {}", self.inside.machine),
                 why: "it has no find or no stat".to_owned(),
             });
         }
@@ -204,6 +222,23 @@ impl Look<'_> {
         manifest.listeners = Some(parse::listeners(listeners));
         Ok(())
     }
+}
+
+/// What decides what a machine's paths are for.
+fn classifier(machine: &MachineSpec) -> Result<Classifier, EngineError> {
+    let volumes = machine.volumes.iter().map(|volume| volume.target.as_str());
+    Classifier::new(&machine.drift, volumes).map_err(|error| EngineError::Host {
+        doing: format!("classifying paths of machine {}", machine.id),
+        why: error.to_string(),
+    })
+}
+
+/// Where something is mounted in a machine.
+fn mounts(machine: &MachineSpec) -> Vec<&str> {
+    let volumes = machine.volumes.iter().map(|mount| mount.target.as_str());
+    let syncs = machine.syncs.iter().map(|mount| mount.target.as_str());
+    let memory = machine.tmpfs.iter().map(|mount| mount.target.as_str());
+    volumes.chain(syncs).chain(memory).map(|target| target.trim_end_matches('/')).collect()
 }
 
 /// Nothing about a file changes without the kernel's noting the time.

@@ -13,51 +13,47 @@ const LARGEST: usize = 48 << 20;
 const SIGNALLED: i64 = 128;
 
 /// The inside of a machine.
-pub(crate) enum Inside<'a> {
-    /// Through the provider.
-    Exec {
-        /// The provider.
-        provider: &'a dyn Provider,
-        /// The machine.
-        machine: MachineRef,
-    },
+pub(super) struct Inside<'a> {
+    /// The machine.
+    pub(super) machine: MachineRef,
+    way: Way<'a>,
+}
+
+/// How a machine is entered.
+enum Way<'a> {
+    /// Through its provider.
+    Exec(&'a dyn Provider),
     /// Over SSH.
-    Ssh {
-        /// The connection.
-        session: rig_ssh::Session,
-        /// The machine.
-        machine: MachineRef,
-    },
+    Ssh(rig_ssh::Session),
 }
 
 impl<'a> Inside<'a> {
     /// The way into a machine: through its provider where that is possible, else over SSH.
-    pub(crate) async fn enter(
+    pub(super) async fn enter(
         cx: &Context,
         provider: &'a dyn Provider,
         access: &Access,
         machine: &MachineSpec,
     ) -> Result<Self, EngineError> {
-        let reference = access.reference(&machine.id);
-        if provider.exec().is_some() {
-            return Ok(Self::Exec { provider, machine: reference });
-        }
-        Ok(Self::Ssh { session: access.session(cx, &machine.id).await?, machine: reference })
+        let way = if provider.exec().is_some() {
+            Way::Exec(provider)
+        } else {
+            Way::Ssh(access.session(cx, &machine.id).await?)
+        };
+        Ok(Self { machine: access.reference(&machine.id), way })
     }
 
     /// Runs a program of the shell as root and gives what it printed, whatever its exit code.
-    pub(crate) async fn run(&self, cx: &Context, program: &str, input: Bytes) -> Result<Output, EngineError> {
-        let machine = match self {
-            Self::Exec { machine, .. } | Self::Ssh { machine, .. } => machine,
-        };
+    pub(super) async fn run(&self, cx: &Context, program: &str, input: Bytes) -> Result<Output, EngineError> {
+        let machine = &self.machine;
         let doing = format!("looking into machine {machine}");
-        let output = match self {
-            Self::Exec { provider, machine } => {
+        let output = match &self.way {
+            Way::Exec(provider) => {
                 let command = ["/bin/sh", "-c", program].map(str::to_owned).to_vec();
                 let request = ExecRequest { command, user: Some("0".to_owned()), ..ExecRequest::default() };
                 run_with_input(*provider, cx, (machine, &doing), &request, input, LARGEST).await?
             }
-            Self::Ssh { session, machine } => {
+            Way::Ssh(session) => {
                 let line = format!("{}/bin/sh -c {}", sudo(session), quote(program));
                 let run = async { Ok(session.run(&line, Some(input), LARGEST).await) };
                 let outcome = cx.run(&doing, run).await?;
@@ -73,5 +69,21 @@ impl<'a> Inside<'a> {
             });
         }
         Ok(output)
+    }
+
+    /// Reads the beginning of a file; `None` when there is nothing in that place.
+    pub(super) async fn read(&self, cx: &Context, path: &str, limit: usize) -> Result<Option<Bytes>, EngineError> {
+        let quoted = quote(path);
+        let program = format!(
+            "[ -e {quoted} ] || [ -L {quoted} ] || exit 3; [ -f {quoted} ] && [ ! -L {quoted} ] || exit 4; head -c {limit} -- {quoted}"
+        );
+        let output = self.run(cx, &program, Bytes::new()).await?;
+        let failed = |why| EngineError::Host { doing: format!("reading {path} in machine {}", self.machine), why };
+        match output.code {
+            0 => Ok(Some(output.stdout.into())),
+            3 => Ok(None),
+            4 => Err(failed("it is a folder, a link or a special file".to_owned())),
+            code => Err(failed(format!("exit code {code}: {}", String::from_utf8_lossy(&output.stderr).trim()))),
+        }
     }
 }

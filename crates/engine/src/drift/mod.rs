@@ -13,5 +13,3 @@ mod text;
 pub use baseline::record_baselines;
 pub use report::{MachineDrift, Since, machine_drift};
 pub use text::{TextDrift, text_drift};
-
-pub(crate) use inside::Inside;

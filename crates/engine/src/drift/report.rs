@@ -1,7 +1,6 @@
 //! How a machine differs from what it was.
 
 use super::{
-    Inside,
     baseline::{self, AT_ONCE, LOOK},
     collect::Look,
 };
@@ -98,20 +97,10 @@ async fn one(
         Some(kept) => (Some(kept.taken), kept.manifest, Since::Up),
         None => (None, Manifest::default(), Since::Box),
     };
-    let inside = Inside::enter(cx, provider, access, machine).await?;
-    let reference = access.reference(&machine.id);
-    let classifier = baseline::classifier(machine)?;
-    let look = Look {
-        cx,
-        inside: &inside,
-        machine: &reference,
-        changes: provider.changes(),
-        classifier: &classifier,
-        mounts: baseline::mounts(machine),
-        trusted: taken.map_or(0, |taken| taken.as_second()),
-    };
+    let trusted = taken.map_or(0, |taken| taken.as_second());
+    let look = Look::enter(cx, provider, access, machine, trusted).await?;
     let now = look.manifest(&before).await?;
     gaps.extend(now.gaps.iter().cloned());
-    let drift = compare(&before, &now, &classifier);
+    let drift = compare(&before, &now, &look.classifier);
     Ok(MachineDrift { machine: machine.id.clone(), idiom: machine.idiom, since, taken, drift, gaps })
 }

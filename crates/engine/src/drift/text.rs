@@ -1,6 +1,6 @@
 //! How a text file in a machine differs from what it was.
 
-use super::{Inside, Since, baseline};
+use super::{Since, baseline, inside::Inside};
 use crate::{Access, EngineError, Session};
 use bytes::Bytes;
 use rig_model::{MachineSpec, ObservedMachine};
@@ -72,6 +72,6 @@ pub async fn text_drift(
         }
     };
     let inside = Inside::enter(cx, provider, &access, machine).await?;
-    let new = baseline::read(cx, &inside, path, LARGEST).await?.map(text).transpose()?;
+    let new = inside.read(cx, path, LARGEST).await?.map(text).transpose()?;
     Ok(TextDrift { old, new })
 }
