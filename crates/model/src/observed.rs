@@ -38,6 +38,10 @@ pub struct EngineFacts {
     pub cpus: MilliCpus,
     /// Operating system and processor (`linux/amd64`).
     pub platform: String,
+    /// The name of the operating system that it runs on (`Debian GNU/Linux 12 (bookworm)`), where it tells.
+    pub system: Option<String>,
+    /// How it stores the layers of boxes (`overlay2`), where it tells.
+    pub storage: Option<String>,
     /// Whether the engine runs on this very host, so that host folders can be mounted and addresses be reached.
     pub local: bool,
 }

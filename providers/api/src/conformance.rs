@@ -20,6 +20,7 @@ mod restart;
 mod security;
 mod stage;
 mod sweep;
+mod usage;
 mod volumes;
 mod watch;
 
@@ -41,6 +42,7 @@ pub fn cases() -> Vec<Case> {
         ("logs", logs::cases()),
         ("watch", watch::cases()),
         ("changes", changes::cases()),
+        ("usage", usage::cases()),
         ("security", security::cases()),
         ("limits", limits::cases()),
         ("images", images::cases()),

@@ -9,6 +9,7 @@ pub mod conformance;
 mod context;
 mod error;
 mod provider;
+mod usage;
 
 pub use capability::{
     BoxTag, BuildRequest, ByteStream, Changes, Connection, Dial, DialStream, Exec, ExecEvent, ExecRequest, ExecSession,
@@ -18,3 +19,4 @@ pub use capability::{
 pub use context::{Context, NoProgress, ProgressSink};
 pub use error::{ProviderError, Result};
 pub use provider::{Endpoint, FieldIssue, MachineRef, ObserveScope, Provider, StopMode};
+pub use usage::{DiskUsage, ImageUsage, LayerUsage, MachineUsage, Usage};

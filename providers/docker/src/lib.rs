@@ -14,10 +14,12 @@ mod error;
 mod exec;
 mod images;
 pub mod labels;
+mod layers;
 mod logs;
 mod networks;
 mod observe;
 mod provider;
+mod usage;
 mod watch;
 
 pub use address::{AddressError, EngineAddress, Tls, Transport};

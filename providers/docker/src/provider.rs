@@ -15,7 +15,7 @@ use rig_model::{
 };
 use rig_provider_api::{
     Changes, Context, Dial, Endpoint, Exec, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider,
-    ProviderError, Result, StopMode, Volumes, Watch,
+    ProviderError, Result, StopMode, Usage, Volumes, Watch,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -26,7 +26,7 @@ use std::{
 const OLDEST_API: (usize, usize) = (1, 41);
 
 /// How long to wait for the end of what the engine is at, before it is asked again.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long an engine's list may lag behind its answers.
 const LISTED: Duration = Duration::from_secs(2);
@@ -193,6 +193,8 @@ impl Provider for DockerProvider {
             memory: Bytes(info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default()),
             cpus: MilliCpus(info.ncpu.and_then(|cpus| u32::try_from(cpus * 1000).ok()).unwrap_or_default()),
             platform: format!("{}/{}", info.os_type.unwrap_or_default(), info.architecture.unwrap_or_default()),
+            system: info.operating_system.filter(|name| !name.is_empty()),
+            storage: info.driver.filter(|name| !name.is_empty()),
             local: self.address.is_local(),
         })
     }
@@ -347,6 +349,9 @@ impl Provider for DockerProvider {
     }
 
     fn changes(&self) -> Option<&dyn Changes> {
+        Some(self)
+    }
+    fn usage(&self) -> Option<&dyn Usage> {
         Some(self)
     }
     fn images(&self) -> Option<&dyn Images> {

@@ -26,6 +26,8 @@ pub enum Verb {
     RemoveVolume,
     Dial,
     Changes,
+    Used,
+    Disk,
     Watch,
 }
 
@@ -51,6 +53,8 @@ impl Verb {
             | Self::Endpoint
             | Self::ListBoxes
             | Self::Changes
+            | Self::Used
+            | Self::Disk
             | Self::Exec
             | Self::Logs
             | Self::Dial
@@ -82,6 +86,8 @@ impl fmt::Display for Verb {
             Self::RemoveVolume => "remove-volume",
             Self::Dial => "dial",
             Self::Changes => "changes",
+            Self::Used => "used",
+            Self::Disk => "disk",
             Self::Watch => "watch",
         })
     }

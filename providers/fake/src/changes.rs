@@ -16,7 +16,7 @@ impl Changes for FakeProvider {
             })?;
             // The boxes here are empty.
             let added = |path: &String| PathChange { path: path.clone(), kind: PathChangeKind::Added };
-            Ok(there.files().keys().map(added).collect())
+            Ok(there.files().map(|(path, _)| added(path)).collect())
         };
         self.engine.call(cx, Verb::Changes, &machine.to_string(), work).await
     }

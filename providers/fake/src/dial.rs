@@ -3,7 +3,7 @@
 use crate::{FakeProvider, Verb, script::Service, state::key};
 use async_trait::async_trait;
 use rig_provider_api::{Context, Dial, DialStream, MachineRef, ProviderError, Result};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 /// How much waits in a connection in each direction.
@@ -25,7 +25,9 @@ impl Dial for FakeProvider {
                 return Err(ProviderError::failed(doing, "Connection refused (os error 111)"));
             }
             let (near, far) = tokio::io::duplex(WINDOW);
-            tokio::spawn(serve(far, services));
+            let (engine, key) = (Arc::clone(&self.engine), key(machine));
+            let received = move |length| engine.lock().world.count(&key, |work| work.receive(length));
+            tokio::spawn(serve(far, services, received));
             Ok(Box::new(near) as DialStream)
         };
         self.engine.call(cx, Verb::Dial, &format!("{machine}:{port}"), work).await
@@ -33,10 +35,11 @@ impl Dial for FakeProvider {
 }
 
 /// Answers until the other side closes; an HTTP connection serves one request.
-async fn serve(mut connection: DuplexStream, services: Vec<Service>) {
+async fn serve(mut connection: DuplexStream, services: Vec<Service>, received: impl Fn(usize)) {
     let mut asked = Vec::new();
     let mut buffer = vec![0; WINDOW];
     while let Ok(length @ 1..) = connection.read(&mut buffer).await {
+        received(length);
         asked.extend_from_slice(&buffer[..length]);
         let answer = match services.first() {
             Some(Service::Replies(reply)) => reply(&buffer[..length]),

@@ -30,6 +30,7 @@ pub enum Capability {
     Volumes,
     Dial,
     Changes,
+    Usage,
     Watch,
 }
 
@@ -139,6 +140,8 @@ impl FakeProvider {
             memory: Bytes(8 * Bytes::GIB),
             cpus: MilliCpus(4000),
             platform: "linux/amd64".to_owned(),
+            system: Some("Fake Linux 1".to_owned()),
+            storage: Some("memory".to_owned()),
             local: true,
         };
         let inside = Inside {
@@ -225,7 +228,9 @@ impl FakeProvider {
             size: Bytes(64 * Bytes::MIB),
             created: None,
         };
-        self.engine.lock().world.images.insert(image.clone(), Some(there));
+        let world = &mut self.engine.lock().world;
+        let below = parent.and_then(|parent| world.boxes().into_iter().find(|there| there.name == *parent));
+        world.keep(there, below.map(|below| below.image).as_deref());
         image
     }
 

@@ -4,6 +4,7 @@ use crate::{
     FakeProvider, Verb,
     shell::{Process, Program},
     state::key,
+    usage::Work,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -28,7 +29,9 @@ impl Exec for FakeProvider {
             self.running(machine, &doing)?;
             let (sender, events) = mpsc::unbounded_channel();
             let scripted = self.engine.lock().scripts.answer(&machine.id.to_string(), &request.command);
+            let (engine, key) = (Arc::clone(&self.engine), key(machine));
             if let Some(answer) = scripted {
+                engine.lock().world.count(&key, Work::begin);
                 tokio::spawn(async move {
                     tokio::time::sleep(answer.takes).await;
                     for (stream, text) in [(Stream::Stdout, answer.stdout), (Stream::Stderr, answer.stderr)] {
@@ -37,6 +40,7 @@ impl Exec for FakeProvider {
                             let _ = sender.send(ExecEvent::Output(stream, text.into()));
                         }
                     }
+                    engine.lock().world.count(&key, Work::end);
                     let _ = sender.send(ExecEvent::Exit(answer.exit));
                 });
                 return Ok(session(events, request.stdin.then(|| Box::pin(tokio::io::sink()) as _)));
@@ -49,7 +53,7 @@ impl Exec for FakeProvider {
             let out = Box::new(move |stream: Stream, bytes: Bytes| {
                 let _ = output.send(ExecEvent::Output(stream, bytes));
             });
-            let mut process = Process::new(Arc::clone(&self.engine), key(machine), out);
+            let mut process = Process::new(Arc::clone(&engine), key.clone(), out);
             process.env.extend(request.env.iter().cloned());
             if let Some(user) = &request.user {
                 process.user.clone_from(user);
@@ -63,8 +67,10 @@ impl Exec for FakeProvider {
                 stdin = Some(Box::pin(near));
                 process.stdin = Some(far);
             }
+            engine.lock().world.count(&key, Work::begin);
             tokio::spawn(async move {
                 let code = program.run(&mut process).await;
+                engine.lock().world.count(&key, Work::end);
                 let _ = sender.send(ExecEvent::Exit(code));
             });
             Ok(session(events, stdin))

@@ -20,7 +20,7 @@ impl Images for FakeProvider {
     async fn import(&self, cx: &Context, tag: &BoxTag, root: ByteStream) -> Result<()> {
         let work = async {
             let size = drain(&format!("importing box {}", tag.name), root).await?;
-            self.keep(tag, size);
+            self.keep(tag, size, None);
             Ok(())
         };
         self.engine.call(cx, Verb::Import, &tag.image, work).await
@@ -36,7 +36,7 @@ impl Images for FakeProvider {
             if let Some(from) = from.filter(|from| !self.engine.lock().world.images.contains_key(*from)) {
                 return Err(ProviderError::failed(&doing, format!("No such image: {from}")));
             }
-            self.keep(&tag, size);
+            self.keep(&tag, size, from.map(String::as_str));
             Ok(())
         };
         self.engine.call(cx, Verb::Build, &tag.image, work).await
@@ -57,7 +57,8 @@ impl Images for FakeProvider {
 }
 
 impl FakeProvider {
-    fn keep(&self, tag: &BoxTag, size: u64) {
+    /// Puts a box there whose own layer has this size.
+    fn keep(&self, tag: &BoxTag, size: u64, from: Option<&str>) {
         let there = ObservedBox {
             name: tag.name.clone(),
             digest: tag.digest.clone(),
@@ -67,7 +68,7 @@ impl FakeProvider {
             size: Bytes(size),
             created: Some(Timestamp::now()),
         };
-        self.engine.lock().world.images.insert(tag.image.clone(), Some(there));
+        self.engine.lock().world.keep(there, from);
     }
 }
 

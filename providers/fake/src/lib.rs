@@ -25,6 +25,7 @@ mod rules;
 mod script;
 mod shell;
 mod state;
+mod usage;
 mod watch;
 
 pub use calls::{Call, Verb};

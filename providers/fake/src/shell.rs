@@ -7,6 +7,7 @@
 use crate::{
     engine::Engine,
     state::{Key, OnTerm},
+    usage::Work,
 };
 use bytes::Bytes;
 use rig_model::Stream;
@@ -130,6 +131,7 @@ impl Step {
     }
 
     async fn run(&self, process: &mut Process) -> Flow {
+        process.engine.lock().world.count(&process.machine, Work::command);
         let arguments = self.words.get(1..).unwrap_or_default();
         let first = arguments.first().map_or("", String::as_str);
         let said = match self.name() {
@@ -153,7 +155,10 @@ impl Step {
             "whoami" => Ok(format!("{}\n", process.user).into()),
             "hostname" => read(process, "/etc/hostname"),
             "env" => Ok(process.env.iter().map(|(name, value)| format!("{name}={value}\n")).collect::<String>().into()),
-            "cat" if arguments.is_empty() => return Flow::Goes(copy_input(process).await),
+            "cat" if arguments.is_empty() => match &self.target {
+                Target::File(_) => Ok(read_input(process).await),
+                _ => return Flow::Goes(copy_input(process).await),
+            },
             "cat" => arguments
                 .iter()
                 .map(|path| read(process, path))
@@ -198,6 +203,16 @@ impl Step {
 fn read(process: &Process, path: &str) -> Result<Bytes, String> {
     let content = process.engine.lock().world.read(&process.machine, path);
     content.map(Bytes::from).ok_or_else(|| format!("cat: {path}: No such file or directory"))
+}
+
+/// Reads standard input until it is closed.
+async fn read_input(process: &mut Process) -> Bytes {
+    let mut content = Vec::new();
+    if let Some(mut stdin) = process.stdin.take() {
+        // What came before a failure is there, as it would be in a file.
+        let _ = stdin.read_to_end(&mut content).await;
+    }
+    content.into()
 }
 
 /// Copies standard input to standard output until it is closed.

@@ -1,12 +1,13 @@
 //! Machines, networks, volumes and images in memory, and the rules that an engine keeps them by.
 
+use crate::usage::Work;
 use bytes::Bytes as Data;
 use jiff::Timestamp;
 use rig_model::{
-    Exit, HostPortUse, Ipv4Net, MachineId, MachineState, Mount, Name, Observed, ObservedBox, ObservedMachine,
+    Bytes, Exit, HostPortUse, Ipv4Net, MachineId, MachineState, Mount, Name, Observed, ObservedBox, ObservedMachine,
     ObservedNetwork, ObservedVolume, ResolvedMachine, ResolvedNetwork, Stream,
 };
-use rig_provider_api::{MachineRef, ObserveScope, ProviderError, Result};
+use rig_provider_api::{LayerUsage, MachineRef, ObserveScope, ProviderError, Result};
 use std::collections::BTreeMap;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -56,13 +57,15 @@ pub(crate) struct Machine {
     pub(crate) log: Vec<LogEntry>,
     /// Changes with the log and the state; closed when the machine is removed.
     pub(crate) changed: watch::Sender<()>,
+    /// What this life has done.
+    pub(crate) work: Work,
     files: BTreeMap<String, Vec<u8>>,
 }
 
 impl Machine {
-    /// What was written into it, volumes left out.
-    pub(crate) fn files(&self) -> &BTreeMap<String, Vec<u8>> {
-        &self.files
+    /// What was written into it, volumes and folders in memory left out.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&String, &Vec<u8>)> {
+        self.files.iter().filter(|(path, _)| !in_memory(&self.spec, path))
     }
 
     /// Puts the machine into its next life.
@@ -74,6 +77,8 @@ impl Machine {
         self.began = Some(Instant::now());
         self.exit = None;
         self.on_term = OnTerm::Ends(TERMINATED);
+        self.work = Work::default();
+        self.work.begin();
         self.changed.send_replace(());
     }
 
@@ -122,6 +127,8 @@ pub(crate) struct World {
     pub(crate) volumes: BTreeMap<String, Volume>,
     /// Images by reference; boxes of rig with what is known of them.
     pub(crate) images: BTreeMap<String, Option<ObservedBox>>,
+    /// The layers of images by reference, the lowest first.
+    pub(crate) layers: BTreeMap<String, Vec<LayerUsage>>,
     pub(crate) foreign_subnets: Vec<Ipv4Net>,
     pub(crate) host_ports: Vec<HostPortUse>,
     /// How often a machine of this name was created, so that each has an identifier of its own.
@@ -232,6 +239,7 @@ impl World {
             on_term: OnTerm::Ends(TERMINATED),
             log: Vec::new(),
             changed: watch::Sender::new(()),
+            work: Work::default(),
             files: BTreeMap::new(),
         };
         self.machines.insert(key, machine);
@@ -319,7 +327,30 @@ impl World {
             return Err(ProviderError::failed(format!("removing image {image}"), "a machine uses it"));
         }
         self.images.remove(image);
+        self.layers.remove(image);
         Ok(())
+    }
+
+    /// Puts a box there, whose size is that of its own layer so far: those of the image that it was made from are below.
+    pub(crate) fn keep(&mut self, mut there: ObservedBox, from: Option<&str>) {
+        let mut layers = from.and_then(|from| self.layers.get(from).cloned()).unwrap_or_default();
+        layers.push(LayerUsage { id: format!("layer-{}", there.digest.short()), bytes: there.size });
+        there.size = Bytes(layers.iter().map(|layer| layer.bytes.0).sum());
+        self.layers.insert(there.image.clone(), layers);
+        self.images.insert(there.image.clone(), Some(there));
+    }
+
+    /// How many bytes are in a machine's volumes.
+    pub(crate) fn in_volumes(&self, (workspace, id): &Key) -> u64 {
+        let own = self.volumes.values().filter(|volume| volume.workspace == *workspace && volume.machine == *id);
+        own.flat_map(|volume| volume.files.values()).map(|content| content.len() as u64).sum()
+    }
+
+    /// What a machine's present life has done; nobody counts for one that is gone.
+    pub(crate) fn count(&mut self, key: &Key, count: impl FnOnce(&mut Work)) {
+        if let Some(machine) = self.machines.get_mut(key) {
+            count(&mut machine.work);
+        }
     }
 
     /// Writes to a machine's log.
@@ -358,13 +389,17 @@ impl World {
             volume.files.insert(rest.to_owned(), content);
             return Ok(());
         }
-        let in_memory = machine.spec.tmpfs.iter().any(|folder| below(path, &folder.target).is_some());
-        if machine.spec.security.read_only && !in_memory {
+        if machine.spec.security.read_only && !in_memory(&machine.spec, path) {
             return Err("Read-only file system");
         }
         machine.files.insert(path.to_owned(), content);
         Ok(())
     }
+}
+
+/// Whether a path is in a folder in memory.
+fn in_memory(spec: &ResolvedMachine, path: &str) -> bool {
+    spec.tmpfs.iter().any(|folder| below(path, &folder.target).is_some())
 }
 
 /// The volume that holds a path, and the path inside it.

@@ -58,6 +58,8 @@ pub(crate) fn engine(memory: u64) -> EngineFacts {
         memory: Bytes(memory),
         cpus: MilliCpus(8000),
         platform: "linux/amd64".into(),
+        system: None,
+        storage: None,
         local: true,
     }
 }

@@ -18,6 +18,7 @@ pub enum Need {
     Volumes,
     Dial,
     Changes,
+    Usage,
     Watch,
 }
 
@@ -119,6 +120,7 @@ impl Case {
         self.needs.iter().copied().find(|need| !match need {
             Need::Real => fixture.real,
             Need::Changes => provider.changes().is_some(),
+            Need::Usage => provider.usage().is_some(),
             Need::Images => provider.images().is_some(),
             Need::Exec => provider.exec().is_some(),
             Need::Logs => provider.logs().is_some(),

@@ -45,15 +45,21 @@ fn pieces(archive: &Bytes) -> ByteStream {
     stream::iter(pieces).boxed()
 }
 
-async fn import(stage: &Stage<'_>) -> Outcome<BoxTag> {
+pub(super) async fn import(stage: &Stage<'_>) -> Outcome<BoxTag> {
     let tag = tag(stage, "", None)?;
     images(stage)?.import(&stage.cx, &tag, pieces(&stage.fixture.root)).await?;
     Ok(tag)
 }
 
-/// Builds a child of a box.
-async fn build(stage: &Stage<'_>, cx: &Context, parent: &BoxTag, dockerfile: &str) -> Result<BoxTag, Failure> {
-    let tag = tag(stage, "-child", Some(&parent.name))?;
+/// Builds a child of a box, whose name ends with `rest`.
+pub(super) async fn build(
+    stage: &Stage<'_>,
+    cx: &Context,
+    rest: &str,
+    parent: &BoxTag,
+    dockerfile: &str,
+) -> Outcome<BoxTag> {
+    let tag = tag(stage, rest, Some(&parent.name))?;
     let request = BuildRequest {
         tag: tag.clone(),
         context: pieces(&(stage.fixture.context)(dockerfile)),
@@ -91,7 +97,7 @@ const CHILD: &str = "ARG RIG_FROM\nFROM ${RIG_FROM}\nRUN echo built > /built && 
 
 async fn a_box_is_built_on_its_parent(stage: &Stage<'_>) -> Outcome {
     let parent = import(stage).await?;
-    let child = build(stage, &stage.cx, &parent, CHILD).await?;
+    let child = build(stage, &stage.cx, "-child", &parent, CHILD).await?;
     let there = listed(stage, &child).await?.ok_or_else(|| Failure::new("a built box is not listed"))?;
     ensure_eq!(
         (&there.name, &there.digest, &there.parent),
@@ -107,7 +113,7 @@ async fn a_box_is_built_on_its_parent(stage: &Stage<'_>) -> Outcome {
 
 async fn a_built_box_holds_what_its_steps_made(stage: &Stage<'_>) -> Outcome {
     let parent = import(stage).await?;
-    let child = build(stage, &stage.cx, &parent, CHILD).await?;
+    let child = build(stage, &stage.cx, "-child", &parent, CHILD).await?;
     let mut machine = stage.machine("built");
     machine.image = child.image;
     stage.up(&machine).await?;
@@ -130,7 +136,7 @@ async fn a_build_tells_its_steps(stage: &Stage<'_>) -> Outcome {
     let told = Arc::new(Told::default());
     let cx =
         Context::new(CancellationToken::new(), Duration::from_secs(50), Arc::clone(&told) as Arc<dyn ProgressSink>);
-    build(stage, &cx, &parent, &format!("{CHILD}RUN echo {}\n", stage.fixture.workspace)).await?;
+    build(stage, &cx, "-child", &parent, &format!("{CHILD}RUN echo {}\n", stage.fixture.workspace)).await?;
     let steps = told.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
     ensure!(steps.iter().any(|step| step.starts_with('[')), "no step was told: {steps:?}");
     Ok(())
