@@ -31,7 +31,7 @@ pub(super) fn cases() -> Vec<Case> {
 /// The port of [`Fixture::web`](super::Fixture::web).
 const WEB: u16 = 8000;
 
-fn web(stage: &Stage<'_>, machine: &str) -> ResolvedMachine {
+pub(super) fn web(stage: &Stage<'_>, machine: &str) -> ResolvedMachine {
     let mut machine = stage.machine(machine);
     machine.command.clone_from(&stage.fixture.web);
     machine
@@ -56,7 +56,7 @@ async fn dial(stage: &Stage<'_>, machine: &ResolvedMachine, port: u16) -> Result
 }
 
 /// Connects as soon as the service listens.
-async fn dial_soon(stage: &Stage<'_>, machine: &ResolvedMachine) -> Outcome<DialStream> {
+pub(super) async fn dial_soon(stage: &Stage<'_>, machine: &ResolvedMachine) -> Outcome<DialStream> {
     let end = Instant::now() + Duration::from_secs(10);
     loop {
         match dial(stage, machine, WEB).await {
@@ -67,7 +67,7 @@ async fn dial_soon(stage: &Stage<'_>, machine: &ResolvedMachine) -> Outcome<Dial
     }
 }
 
-async fn get_hello(mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin) -> Outcome<String> {
+pub(super) async fn get_hello(mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin) -> Outcome<String> {
     let lost = |error| Failure::new(format!("asking for /hello: {error}"));
     stream.write_all(b"GET /hello HTTP/1.1\r\nHost: machine\r\nConnection: close\r\n\r\n").await.map_err(lost)?;
     let mut answer = Vec::new();

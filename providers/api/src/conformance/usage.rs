@@ -1,14 +1,15 @@
 //! What machines have used and what they take on disk.
 
 use super::{
-    Case, Failure, Outcome,
+    Case, Failure, Fixture, Outcome,
     case::{case, ensure, ensure_eq},
-    images,
+    images, ports,
     stage::{Stage, name, reference},
 };
 use crate::{DiskUsage, ExecRequest, ImageUsage, MachineUsage, ProviderError, StopMode, Usage};
 use rig_model::{Bytes, Mount, ResolvedMachine};
-use tokio::io::AsyncWriteExt;
+use std::time::Duration;
+use tokio::time::Instant;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -59,7 +60,7 @@ fn single(disk: DiskUsage) -> Outcome<ImageUsage> {
 
 /// Writes a file of [`SIZE`] into a machine.
 async fn write(stage: &Stage<'_>, machine: &ResolvedMachine, path: &str) -> Outcome {
-    let command = super::Fixture::shell(&format!("cat > {path}"));
+    let command = Fixture::shell(&format!("cat > {path}"));
     let request = ExecRequest { command, stdin: true, ..ExecRequest::default() };
     let ran = stage.exec(machine, &request, &vec![b'x'; SIZE as usize]).await?;
     ensure_eq!(ran.exit, 0, "writing {path} printed {:?}; its exit code", String::from_utf8_lossy(&ran.stderr));
@@ -87,42 +88,28 @@ async fn work_takes_time_and_memory(stage: &Stage<'_>) -> Outcome {
 }
 
 async fn what_comes_from_outside_is_received(stage: &Stage<'_>) -> Outcome {
-    const REQUEST: &str = "GET /hello HTTP/1.0\r\nHost: there\r\nUser-Agent: conformance\r\n\r\n";
-    let mut machine = stage.machine("server");
-    machine.command.clone_from(&stage.fixture.web);
+    let machine = ports::web(stage, "server");
     stage.up(&machine).await?;
-    let dial = stage.provider.dial().ok_or_else(|| Failure::new("the capability went away"))?;
     let before = received(stage, &machine).await?;
-    let lost = |error: std::io::Error| Failure::new(format!("asking the machine: {error}"));
-    // The server may take a moment until it listens.
-    let mut tries = 0..100;
-    let mut connection = loop {
-        match dial.dial(&stage.cx, &reference(&machine), 8000).await {
-            Ok(connection) => break connection,
-            Err(error) if tries.next().is_none() => return Err(error.into()),
-            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
-        }
-    };
-    connection.write_all(REQUEST.as_bytes()).await.map_err(lost)?;
-    let mut answer = Vec::new();
-    tokio::io::AsyncReadExt::read_to_end(&mut connection, &mut answer).await.map_err(lost)?;
+    let answer = ports::get_hello(ports::dial_soon(stage, &machine).await?).await?;
+    ensure!(answer.ends_with("hello"), "GET /hello gives {answer:?}");
     let grown = received(stage, &machine).await?.saturating_sub(before);
-    ensure!(grown >= REQUEST.len() as u64, "a request of {} bytes is {grown} received ones", REQUEST.len());
+    ensure!(grown >= "GET /hello".len() as u64, "after a request, {grown} more bytes have been received");
     Ok(())
 }
 
 /// Fetches a file of [`SIZE`] from a neighbour.
 async fn fetch(stage: &Stage<'_>, machine: &ResolvedMachine) -> Outcome {
-    let mut server = stage.machine("server");
-    server.command.clone_from(&stage.fixture.web);
+    let server = ports::web(stage, "server");
     stage.up(&server).await?;
     write(stage, &server, "/srv/large").await?;
     let address = server.networks.iter().find_map(|at| at.ip).map(|ip| ip.to_string()).unwrap_or_default();
     let fetch = format!("wget -q -O - http://{address}:8000/large | wc -c");
-    let end = tokio::time::Instant::now() + std::time::Duration::from_secs(15);
+    let end = Instant::now() + Duration::from_secs(15);
+    // The neighbour's server may take a moment until it listens.
     while stage.output(machine, &fetch).await? != SIZE.to_string() {
-        ensure!(tokio::time::Instant::now() < end, "the neighbour's file cannot be fetched");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        ensure!(Instant::now() < end, "the neighbour's file cannot be fetched");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(())
 }
@@ -157,16 +144,16 @@ async fn a_machine_that_does_not_run_has_no_counters(stage: &Stage<'_>) -> Outco
     let absent = usage.used(&stage.cx, &reference).await;
     ensure!(matches!(absent, Err(ProviderError::Absent { .. })), "of one that is not there the answer is {absent:?}");
     stage.create(&machine).await?;
-    refuses(usage.used(&stage.cx, &reference).await, "created")?;
+    refuses(&usage.used(&stage.cx, &reference).await, "created")?;
     stage.start(&machine).await?;
     usage.used(&stage.cx, &reference).await?;
     stage.provider.stop(&stage.cx, &reference, StopMode::Kill).await?;
-    refuses(usage.used(&stage.cx, &reference).await, "exited")
+    refuses(&usage.used(&stage.cx, &reference).await, "exited")
 }
 
 /// An answer must be an error that names the machine's state.
-fn refuses(answer: crate::Result<MachineUsage>, state: &str) -> Outcome {
-    let told = matches!(&answer, Err(error @ ProviderError::Failed { .. }) if error.to_string().contains(state));
+fn refuses(answer: &crate::Result<MachineUsage>, state: &str) -> Outcome {
+    let told = matches!(answer, Err(error @ ProviderError::Failed { .. }) if error.to_string().contains(state));
     ensure!(told, "of a machine that is {state} the answer is {answer:?}");
     Ok(())
 }
@@ -261,6 +248,6 @@ async fn what_is_not_there_takes_nothing(stage: &Stage<'_>) -> Outcome {
     let disk = disk(stage, &[&absent, &there]).await?;
     ensure_eq!(disk.written.keys().collect::<Vec<_>>(), [&there.id], "machines that have written are");
     ensure_eq!(disk.volumes.keys().collect::<Vec<_>>(), [&there.id], "machines with volumes are");
-    ensure_eq!(single(disk)?.machines, [there.id.clone()], "the image's machines are");
+    ensure_eq!(single(disk)?.machines, std::slice::from_ref(&there.id), "the image's machines are");
     Ok(())
 }
