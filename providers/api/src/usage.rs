@@ -13,7 +13,7 @@ pub trait Usage: Send + Sync {
     async fn used(&self, cx: &Context, machine: &MachineRef) -> Result<MachineUsage>;
 
     /// What machines take on the engine's disk: the layers of their boxes, what they wrote, their volumes. Also of machines
-    /// that have stopped; those that are not there are left out.
+    /// that have stopped; those that are not there are left out. All are of one workspace.
     async fn disk(&self, cx: &Context, machines: &[MachineRef]) -> Result<DiskUsage>;
 }
 
