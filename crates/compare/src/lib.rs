@@ -9,9 +9,9 @@ pub mod catalogue;
 mod circumstances;
 pub mod fairness;
 mod html;
+mod life;
 mod question;
 mod results;
-mod scenario;
 mod schedule;
 mod show;
 pub mod statistics;
@@ -20,11 +20,12 @@ mod table;
 
 pub use circumstances::{Mismatch, mismatches};
 pub use html::{PageError, html};
+pub use life::Life;
 pub use question::Question;
 pub use results::{
     Caches, Compared, Comparison, Detail, Host, Measured, ReadError, Reading, Report, Run, RunOutcome, SCHEMA,
 };
-pub use scenario::{Scenario, UnknownScenario};
+pub use rig_model::{Scenario, UnknownScenario};
 pub use schedule::{Plan, Slot, remaining_seconds};
 pub use show::shown;
 pub use summary::{Answer, Cell, Dot, Failure, Gap, MetricSummary, PairSummary, Summary, summarise};

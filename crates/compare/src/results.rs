@@ -2,7 +2,7 @@
 
 use crate::{Scenario, Summary, catalogue, catalogue::Unit, fairness::Difference};
 use jiff::Timestamp;
-use rig_model::{Bytes, Idiom, MilliCpus, Name};
+use rig_model::{Bytes, Digest, Idiom, MilliCpus, Name};
 use serde::{Deserialize, Serialize};
 
 /// The name and version of the document's shape.
@@ -29,6 +29,8 @@ pub struct Comparison {
     pub started: Timestamp,
     /// When the last run was added.
     pub updated: Timestamp,
+    /// What the topologies are made of, as one hash: runs of other machines, steps or boxes do not belong to it.
+    pub subject: Digest,
     /// What differs between the topologies and makes some ratios unfair.
     pub fairness: Vec<Difference>,
     /// The runs in the order in which they were made.

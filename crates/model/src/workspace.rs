@@ -1,6 +1,6 @@
 //! The whole file, merged and validated.
 
-use crate::{ArtifactSpec, BoxName, BoxSpec, CheckSpec, Idiom, MachineId, MachineSpec, Name, NetworkSpec, Origin};
+use crate::{ArtifactSpec, BoxName, BoxSpec, CheckSpec, CompareSpec, Idiom, MachineId, MachineSpec, Name, NetworkSpec, Origin};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,8 @@ pub struct Workspace {
     pub topologies: IndexMap<Name, Topology>,
     /// Checks in the file's order.
     pub checks: Vec<CheckSpec>,
+    /// What `rig compare` compares when the command line does not say.
+    pub compare: Option<CompareSpec>,
 }
 
 /// Machines that belong together.

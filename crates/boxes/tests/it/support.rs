@@ -104,6 +104,7 @@ pub(crate) fn workspace(boxes: Vec<BoxSpec>, artifacts: Vec<ArtifactSpec>) -> Wo
         artifacts: artifacts.into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
         topologies: IndexMap::new(),
         checks: Vec::new(),
+        compare: None,
     }
 }
 

@@ -116,6 +116,7 @@ pub const ALL: &[Metric] = &[
     drift("drift.cache", "of these: caches"),
     drift("drift.log", "of these: logs"),
     drift("drift.temporary", "of these: temporary files"),
+    drift("drift.from-box", "Paths that are not as in the box"),
     row(
         "idempotence.changes",
         "Changes made by a second run",
@@ -178,7 +179,14 @@ pub const ALL: &[Metric] = &[
         NONE,
         "as much",
     ),
-    row("cost.fetched-bytes", "Fetched over the network", Unit::Bytes, Question::Cost, Scenario::Cost, CONTENT),
+    row(
+        "cost.received-bytes",
+        "Received over the network until ready",
+        Unit::Bytes,
+        Question::Cost,
+        Scenario::Cost,
+        CONTENT,
+    ),
     time("restart.kill-ready", "Killed, until ready again", Question::Breaks, Scenario::Restart).spoken(
         "After a kill, until ready again",
         "took",

@@ -39,6 +39,7 @@ const NAUGHTY: Figures = &[
     ("size.image-unique-bytes", 110e6),
     ("size.writable-bytes", 2.36e9),
     ("size.disk-bytes", 2.6e9),
+    ("drift.from-box", 6204.0),
     ("drift.paths", 1908.0),
     ("drift.program", 1641.0),
     ("drift.configuration", 87.0),
@@ -62,7 +63,7 @@ const NAUGHTY: Figures = &[
     ("surface.login-paths", 4.0),
     ("cost.memory-peak", 2.1e9),
     ("cost.cpu", 71.0),
-    ("cost.fetched-bytes", 412e6),
+    ("cost.received-bytes", 412e6),
 ];
 
 const IMMUTABLE: Figures = &[
@@ -84,6 +85,7 @@ const IMMUTABLE: Figures = &[
     ("size.image-unique-bytes", 520e6),
     ("size.writable-bytes", 0.0),
     ("size.disk-bytes", 774e6),
+    ("drift.from-box", 0.0),
     ("drift.paths", 0.0),
     ("drift.program", 0.0),
     ("drift.configuration", 0.0),
@@ -164,7 +166,7 @@ fn values(topology: usize, scenario: Scenario, number: u32) -> Vec<Measured> {
         values.push(Measured::value(metric, value).with_details(details(id, topology)));
     }
     if scenario == Scenario::Cost && topology % 2 == 1 {
-        let metric = catalogue::find("cost.fetched-bytes").unwrap();
+        let metric = catalogue::find("cost.received-bytes").unwrap();
         values.push(Measured::missing(metric, "the engine counts no traffic of builds"));
     }
     values
@@ -212,6 +214,7 @@ pub(crate) fn planned(names: &[&str], runs: u32, heap: &str) -> Comparison {
         },
         started: "2026-11-21T12:00:00Z".parse().unwrap(),
         updated: "2026-11-21T12:38:20Z".parse().unwrap(),
+        subject: rig_model::Digest::of(heap.as_bytes()),
         fairness: differences(&facts),
         runs: Vec::new(),
     }
@@ -222,14 +225,14 @@ pub(crate) fn finished(names: &[&str], runs: u32, heap: &str) -> Comparison {
     let mut comparison = planned(names, runs, heap);
     for slot in Plan::of(&comparison).slots() {
         let topology = names.iter().position(|text| *text == slot.topology.as_str()).unwrap();
-        comparison.runs.push(Run {
+        comparison.runs.extend(slot.scenarios.iter().map(|scenario| Run {
             topology: slot.topology.clone(),
-            scenario: slot.scenario,
+            scenario: *scenario,
             number: slot.number,
             started: comparison.started,
             seconds: 20.0 + topology as f64,
-            outcome: RunOutcome::Measured { values: values(topology, slot.scenario, slot.number) },
-        });
+            outcome: RunOutcome::Measured { values: values(topology, *scenario, slot.number) },
+        }));
     }
     comparison
 }

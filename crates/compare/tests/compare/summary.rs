@@ -81,7 +81,7 @@ fn the_shape_of_the_summary() {
         "ready": summary.metric("up.ready"),
         "scaled": summary.metric("scale-out.registered"),
         "replaced": summary.metric("replace.whole"),
-        "fetched": summary.metric("cost.fetched-bytes"),
+        "fetched": summary.metric("cost.received-bytes"),
         "grade": summary.metric("reproducibility.grade"),
     }));
 }

@@ -5,6 +5,7 @@ mod body;
 mod boxes;
 mod cast;
 mod checks;
+mod compare;
 mod declared;
 mod drift;
 mod limits;

@@ -1,7 +1,7 @@
 //! The whole file.
 
 use super::{
-    artifacts, boxes, checks,
+    artifacts, boxes, checks, compare,
     declared::Declared,
     limits,
     recipes::{self, Library},
@@ -75,6 +75,7 @@ pub(crate) fn workspace(
         topology::read(&mut eval, reader, &world, &mut claims, &mut sites);
     }
     let checks = checks::read(&mut eval, &sites, file.all("check"));
+    let compare = compare::read(&mut eval, file.all("compare"), &sites, &checks, &variables);
     unknown_counts(eval.cx, &overrides.counts, &sites);
     file.finish(cx, "a workspace file");
 
@@ -89,6 +90,7 @@ pub(crate) fn workspace(
         artifacts: artifacts.into_items().collect(),
         topologies,
         checks,
+        compare,
     };
     Some((workspace, variables.into_values().collect()))
 }

@@ -1,4 +1,4 @@
-//! What is done to a topology to measure it.
+//! What is done to a topology to measure it, for `rig compare`.
 
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -31,7 +31,7 @@ pub enum Scenario {
     Reproducibility,
     /// What can be reached and what it may do.
     Surface,
-    /// Memory, processor time and bytes fetched.
+    /// Memory, processor time and bytes received.
     Cost,
 }
 
