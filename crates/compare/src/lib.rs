@@ -7,8 +7,10 @@
 pub mod baseline;
 pub mod catalogue;
 mod circumstances;
+pub mod facts;
 pub mod fairness;
 mod html;
+pub mod layers;
 mod life;
 mod question;
 mod results;
@@ -16,6 +18,7 @@ mod schedule;
 mod show;
 pub mod statistics;
 mod summary;
+pub mod surface;
 mod table;
 
 pub use circumstances::{Mismatch, mismatches};

@@ -6,6 +6,7 @@
 mod boxes;
 mod check;
 mod command;
+mod compare;
 mod drift;
 mod error;
 mod execute;
@@ -22,6 +23,7 @@ mod sink;
 pub use boxes::{BoxChoice, BoxTable};
 pub use check::{CheckResult, machine as check_machine, run_check};
 pub use command::{Output, run_command};
+pub use compare::{Deed, End, Lab, LabError, Runner, Setup, SetupError, Variation, Wishes};
 pub use drift::{MachineDrift, Since, TextDrift, machine_drift, record_baselines, text_drift};
 pub use error::{EngineError, PlanError, StepFailure};
 pub use execute::{Executor, OperationFailure, Report};

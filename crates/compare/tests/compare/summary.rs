@@ -170,3 +170,34 @@ fn a_metric_of_another_version_is_shown_by_its_id() {
     assert_eq!((metric.metric.as_str(), metric.question), ("up.something-new", None));
     assert!(rig_compare::html(&comparison, &summary).unwrap().contains("Other metrics"));
 }
+
+#[test]
+fn what_no_other_topology_has_is_known_when_all_were_measured() {
+    use rig_compare::{Reading, Run, RunOutcome, Scenario, layers};
+    use rig_model::Bytes;
+    let mut comparison = example::planned(&["naughty", "immutable"], 1, "512m");
+    let run = |topology: &str, of: &[(&str, u64)]| {
+        let details: Vec<_> = of.iter().map(|(id, bytes)| layers::detail(id, Bytes(*bytes))).collect();
+        let total = of.iter().map(|(_, bytes)| *bytes as f64).sum();
+        let value = Measured::value(catalogue::find("size.image-bytes").unwrap(), total).with_details(details);
+        Run {
+            topology: example::name(topology),
+            scenario: Scenario::Size,
+            number: 1,
+            started: "2026-11-21T12:00:00Z".parse().unwrap(),
+            seconds: 1.0,
+            outcome: RunOutcome::Measured { values: vec![value] },
+        }
+    };
+    let unique = |comparison: &Comparison| -> Vec<Reading> {
+        let values = comparison.runs.iter().flat_map(Run::values);
+        values.filter(|value| value.metric == "size.image-unique-bytes").map(|value| value.reading.clone()).collect()
+    };
+    comparison.runs.push(run("naughty", &[("base", 100), ("sshd", 20)]));
+    layers::tell_unique(&mut comparison);
+    assert_eq!(unique(&comparison), [Reading::Missing("the layers of immutable are not known".to_owned())]);
+    comparison.runs.push(run("immutable", &[("base", 100), ("jvm", 50), ("spark", 7)]));
+    layers::tell_unique(&mut comparison);
+    layers::tell_unique(&mut comparison);
+    assert_eq!(unique(&comparison), [Reading::Value(20.0), Reading::Value(57.0)]);
+}

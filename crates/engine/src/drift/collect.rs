@@ -15,9 +15,8 @@ const HASHED: u64 = 256 << 10;
 /// Ends the names of a list.
 const NUL: u8 = 0;
 
-/// What is installed, runs and listens, one part behind the other. Processes are told by the kernel, for `ps` and `ss` are in
-/// few boxes.
-const FACTS: &str = r#"
+/// Prints what is installed: name and version, one package in each line.
+pub(crate) const PACKAGES: &str = r#"
 if command -v dpkg-query >/dev/null 2>&1; then
     # Removed packages that left their configuration are known to it as well.
     dpkg-query -W -f '${db:Status-Status} ${binary:Package} ${Version}\n' | sed -n 's/^installed //p'
@@ -27,6 +26,10 @@ elif [ -f /lib/apk/db/installed ]; then
         case $key in P) name=$value ;; V) printf '%s %s\n' "$name" "$value" ;; esac
     done </lib/apk/db/installed
 fi
+"#;
+
+/// Prints what runs and listens, each part behind a NUL. Both are told by the kernel, for `ps` and `ss` are in few boxes.
+const RUNNING: &str = r#"
 printf '\0'
 for folder in /proc/[0-9]*; do
     [ "${folder#/proc/}" != "$$" ] || continue
@@ -49,21 +52,23 @@ else xargs -0 -r sh -c 'for link; do printf "%s\0%s\0" "$link" "$(readlink "$lin
 "#;
 
 /// A look into a machine.
-pub(super) struct Look<'a> {
+pub(crate) struct Look<'a> {
     pub(super) cx: &'a Context,
     pub(super) inside: Inside<'a>,
-    pub(super) classifier: Classifier,
+    pub(crate) classifier: Classifier,
     changes: Option<&'a dyn Changes>,
     /// Where volumes, folders of the host and folders in memory are mounted: engines make these folders themselves.
     mounts: Vec<&'a str>,
     /// What was last changed before this second, counted from 1970, is what the previous look saw.
     trusted: i64,
+    /// Up to this size, in bytes, a file's content is hashed.
+    hashed: u64,
 }
 
 impl<'a> Look<'a> {
     /// Enters a machine. What was last changed before the second `trusted` of the clock, counted from 1970, is what a
     /// previous look saw.
-    pub(super) async fn enter(
+    pub(crate) async fn enter(
         cx: &'a Context,
         provider: &'a dyn Provider,
         access: &Access,
@@ -77,11 +82,17 @@ impl<'a> Look<'a> {
             changes: provider.changes(),
             mounts: mounts(machine),
             trusted,
+            hashed: HASHED,
         })
     }
 
+    /// The same at everything that is in the machine, to the last byte: not only at what is otherwise than in its box.
+    pub(crate) fn whole(self) -> Self {
+        Self { changes: None, hashed: u64::MAX, ..self }
+    }
+
     /// Everything that is in the machine. What `previous` knows of files that nobody touched since is taken from there.
-    pub(super) async fn manifest(&self, previous: &Manifest) -> Result<Manifest, EngineError> {
+    pub(crate) async fn manifest(&self, previous: &Manifest) -> Result<Manifest, EngineError> {
         let mut manifest = match self.changes {
             Some(changes) => self.changed(changes).await?,
             None => self.everything().await?,
@@ -177,7 +188,7 @@ impl<'a> Look<'a> {
                 Some(DriftClass::Configuration | DriftClass::Program | DriftClass::State)
             );
             match file.kind {
-                Kind::File if matters && file.size <= HASHED => files.push(path.clone()),
+                Kind::File if matters && file.size <= self.hashed => files.push(path.clone()),
                 Kind::Link => links.push(path.clone()),
                 _ => {}
             }
@@ -207,7 +218,7 @@ impl<'a> Look<'a> {
 
     /// Packages, processes, listeners.
     async fn facts(&self, manifest: &mut Manifest) -> Result<(), EngineError> {
-        let output = self.inside.run(self.cx, FACTS, Bytes::new()).await?;
+        let output = self.inside.run(self.cx, &format!("{PACKAGES}{RUNNING}"), Bytes::new()).await?;
         let text = text(&output);
         let mut parts = text.split('\0');
         let mut part = || parts.next().unwrap_or_default();

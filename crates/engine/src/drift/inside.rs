@@ -13,7 +13,7 @@ const LARGEST: usize = 48 << 20;
 const SIGNALLED: i64 = 128;
 
 /// The inside of a machine.
-pub(super) struct Inside<'a> {
+pub(crate) struct Inside<'a> {
     /// The machine.
     pub(super) machine: MachineRef,
     way: Way<'a>,
@@ -29,7 +29,7 @@ enum Way<'a> {
 
 impl<'a> Inside<'a> {
     /// The way into a machine: through its provider where that is possible, else over SSH.
-    pub(super) async fn enter(
+    pub(crate) async fn enter(
         cx: &Context,
         provider: &'a dyn Provider,
         access: &Access,
@@ -44,13 +44,24 @@ impl<'a> Inside<'a> {
     }
 
     /// Runs a program of the shell as root and gives what it printed, whatever its exit code.
-    pub(super) async fn run(&self, cx: &Context, program: &str, input: Bytes) -> Result<Output, EngineError> {
+    pub(crate) async fn run(&self, cx: &Context, program: &str, input: Bytes) -> Result<Output, EngineError> {
+        self.run_as(cx, "0", program, input).await
+    }
+
+    /// The same as another user, in the form `uid:gid`. Over SSH it is root all the same, who may do what that user may.
+    pub(crate) async fn run_as(
+        &self,
+        cx: &Context,
+        user: &str,
+        program: &str,
+        input: Bytes,
+    ) -> Result<Output, EngineError> {
         let machine = &self.machine;
         let doing = format!("looking into machine {machine}");
         let output = match &self.way {
             Way::Exec(provider) => {
                 let command = ["/bin/sh", "-c", program].map(str::to_owned).to_vec();
-                let request = ExecRequest { command, user: Some("0".to_owned()), ..ExecRequest::default() };
+                let request = ExecRequest { command, user: Some(user.to_owned()), ..ExecRequest::default() };
                 run_with_input(*provider, cx, (machine, &doing), &request, input, LARGEST).await?
             }
             Way::Ssh(session) => {

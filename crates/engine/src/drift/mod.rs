@@ -11,5 +11,7 @@ mod report;
 mod text;
 
 pub use baseline::record_baselines;
+pub(crate) use collect::{Look, PACKAGES};
+pub(crate) use inside::Inside;
 pub use report::{MachineDrift, Since, machine_drift};
 pub use text::{TextDrift, text_drift};

@@ -54,6 +54,9 @@ pub struct Report {
     pub phases: BTreeMap<Phase, Duration>,
     /// The same per topology.
     pub topologies: BTreeMap<rig_model::Name, BTreeMap<Phase, Duration>>,
+    /// How much of the whole time each phase has on the way that took longest: of the operation that ended last, of the one
+    /// that it waited for, and so on. Together they are at most the whole time.
+    pub critical: BTreeMap<Phase, Duration>,
     /// Machines that a provisioning step was done in.
     pub provisioned: BTreeSet<MachineId>,
     /// The whole time.
@@ -129,6 +132,7 @@ impl Executor {
         let mut walk = Walk::new(plan);
         let mut tasks: JoinSet<Ended> = JoinSet::new();
         let mut phases = Spans::default();
+        let mut spans: BTreeMap<OpId, (Instant, Instant)> = BTreeMap::new();
         let mut last_start = None;
         let mut started = BTreeSet::new();
         let mut topologies: BTreeMap<rig_model::Name, Spans> = BTreeMap::new();
@@ -152,6 +156,7 @@ impl Executor {
             let operation = walk.finished(ended.op, ended.result.is_ok());
             let phase = operation.action.phase();
             phases.add(phase, ended.began, Instant::now());
+            spans.insert(ended.op, (ended.began, Instant::now()));
             if let Some(machine) = operation.action.machine() {
                 topologies.entry(machine.topology.clone()).or_default().add(phase, ended.began, Instant::now());
             }
@@ -171,6 +176,7 @@ impl Executor {
         }
         self.verify(plan, &workspace, &started, last_start, &mut report).await;
         report.phases = phases.durations();
+        report.critical = critical(plan, begun, &spans);
         report.topologies = topologies.into_iter().map(|(name, spans)| (name, spans.durations())).collect();
         report.elapsed = begun.elapsed();
         self.sink.emit(Event::Finished {
@@ -319,6 +325,23 @@ impl Executor {
             .all(std::future::ready)
             .await
     }
+}
+
+/// How much each phase has of the way that took longest. What an operation waited for a free place counts as its own.
+fn critical(plan: &Plan, begun: Instant, spans: &BTreeMap<OpId, (Instant, Instant)>) -> BTreeMap<Phase, Duration> {
+    let operations: BTreeMap<OpId, &Operation> =
+        plan.operations.iter().map(|operation| (operation.id, operation)).collect();
+    let last = |ops: &mut dyn Iterator<Item = OpId>| ops.filter_map(|op| Some((spans.get(&op)?.1, op))).max();
+    let mut phases: BTreeMap<Phase, Duration> = BTreeMap::new();
+    let mut next = last(&mut spans.keys().copied());
+    while let Some((ended, op)) = next {
+        let Some(operation) = operations.get(&op) else { break };
+        let before = last(&mut operation.after.iter().copied());
+        let since = before.map_or(begun, |(ended, _)| ended);
+        *phases.entry(operation.action.phase()).or_default() += ended.saturating_duration_since(since);
+        next = before;
+    }
+    phases
 }
 
 /// Which operations are done, under way and possible.

@@ -1,0 +1,79 @@
+//! What a comparison needs done by the one who reads files and makes boxes.
+
+use crate::{EngineError, Report, Session};
+use async_trait::async_trait;
+use rig_compare::Comparison;
+use rig_model::{Name, Plan};
+use rig_state::Layout;
+
+/// What is otherwise than in the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Variation {
+    /// Variables with other values.
+    pub variables: Vec<(String, String)>,
+    /// Groups with another number of machines.
+    pub counts: Vec<(Name, u32)>,
+}
+
+/// Something that was planned and carried out, without a failure.
+#[derive(Debug)]
+pub struct Deed {
+    /// The plan.
+    pub plan: Plan,
+    /// What became of it.
+    pub report: Report,
+}
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// The user interrupted.
+    #[error("interrupted")]
+    Interrupted,
+    /// It failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<EngineError> for LabError {
+    fn from(error: EngineError) -> Self {
+        if error.is_cancelled() { Self::Interrupted } else { Self::Failed(error.to_string()) }
+    }
+}
+
+impl From<rig_provider_api::ProviderError> for LabError {
+    fn from(error: rig_provider_api::ProviderError) -> Self {
+        EngineError::from(error).into()
+    }
+}
+
+/// Machines of a workspace of its own, apart from those that people work with.
+#[async_trait]
+pub trait Lab: Send + Sync {
+    /// The workspace as the file has it, on its engine.
+    fn session(&self) -> &Session;
+
+    /// Where its state is kept.
+    fn layout(&self) -> &Layout;
+
+    /// Brings a topology to what the file describes, but for a variation.
+    async fn up(&self, topology: &Name, variation: &Variation) -> Result<Deed, LabError>;
+
+    /// Runs all provisioning steps of a topology that is up once more.
+    async fn provision(&self, topology: &Name) -> Result<Deed, LabError>;
+
+    /// Stops the machines of a topology.
+    async fn halt(&self, topology: &Name) -> Result<Deed, LabError>;
+
+    /// Removes everything: machines, networks, volumes, of all topologies.
+    async fn clear(&self) -> Result<Deed, LabError>;
+
+    /// Builds the boxes of a topology anew, without anything cached.
+    async fn rebuild(&self, topology: &Name) -> Result<(), LabError>;
+
+    /// Forgets boxes and downloads, so that the next `up` begins without them.
+    async fn forget(&self) -> Result<(), LabError>;
+
+    /// Keeps what was measured so far.
+    fn keep(&self, comparison: &Comparison) -> Result<(), LabError>;
+}

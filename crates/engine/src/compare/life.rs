@@ -1,0 +1,206 @@
+//! A clean start of a topology, and what is measured of it.
+
+use super::{
+    facts::{self, Found},
+    lab::{Deed, Lab, LabError, Variation},
+    setup::Setup,
+};
+use crate::{Access, CheckResult, Session, run_check};
+use jiff::Timestamp;
+use rig_compare::{Caches, Life as Kind, Measured, Run, RunOutcome, Slot};
+use rig_model::{Bytes, CheckSpec, MachineId, MachineSpec, Name, ObservedMachine, Scenario, Topology};
+use rig_provider_api::{Context, MachineRef, ObserveScope, Provider};
+use std::time::{Duration, Instant};
+
+/// How long a look at a topology may take.
+const LOOK: Duration = Duration::from_secs(300);
+
+/// A topology that is brought up to be measured.
+pub(super) struct Life<'a> {
+    pub(super) lab: &'a dyn Lab,
+    pub(super) setup: &'a Setup,
+    pub(super) cx: &'a Context,
+    pub(super) slot: &'a Slot,
+    pub(super) caches: Caches,
+    /// Whether the first job has been done in it.
+    pub(super) worked: bool,
+}
+
+/// What is known of a topology that has just become ready.
+pub(super) struct Risen {
+    /// How it came to be.
+    pub(super) deed: Deed,
+    /// How long that took.
+    pub(super) ready: Duration,
+    /// What each machine had received by then, or why nobody knows.
+    pub(super) received: Result<Bytes, String>,
+    /// What was found in its machines, or why nobody knows.
+    pub(super) found: Result<Found, String>,
+}
+
+/// What was made of a life.
+pub(super) struct Lived {
+    /// A run for each scenario.
+    pub(super) runs: Vec<Run>,
+    /// What was found in the machines.
+    pub(super) found: Option<Found>,
+}
+
+impl Life<'_> {
+    /// Lives it. A scenario that fails is a run that failed; only an interruption ends it early.
+    pub(super) async fn live(mut self, mut told: impl FnMut(Scenario)) -> Result<Lived, LabError> {
+        let mut lived = Lived { runs: Vec::new(), found: None };
+        let (mut started, mut began) = (Timestamp::now(), Instant::now());
+        let risen = match self.rise().await {
+            Err(LabError::Interrupted) => return Err(LabError::Interrupted),
+            risen => risen.map_err(|error| format!("topology {} did not come up: {error}", self.slot.topology)),
+        };
+        for scenario in &self.slot.scenarios {
+            told(*scenario);
+            let outcome = match &risen {
+                Err(why) => RunOutcome::Failed { why: why.clone() },
+                Ok(risen) => match self.scenario(*scenario, risen).await {
+                    Ok(values) => RunOutcome::Measured { values },
+                    Err(LabError::Failed(why)) => RunOutcome::Failed { why },
+                    Err(LabError::Interrupted) => return Err(LabError::Interrupted),
+                },
+            };
+            lived.runs.push(Run {
+                topology: self.slot.topology.clone(),
+                scenario: *scenario,
+                number: self.slot.number,
+                started,
+                seconds: began.elapsed().as_secs_f64(),
+                outcome,
+            });
+            (started, began) = (Timestamp::now(), Instant::now());
+        }
+        // What cannot be removed now keeps the next life from its clean start, and is said there.
+        if let Err(LabError::Interrupted) = self.lab.clear().await {
+            return Err(LabError::Interrupted);
+        }
+        lived.found = risen.ok().and_then(|risen| risen.found.ok());
+        Ok(lived)
+    }
+
+    async fn scenario(&mut self, scenario: Scenario, risen: &Risen) -> Result<Vec<Measured>, LabError> {
+        match scenario {
+            Scenario::Up => Ok(super::clock::ready(&risen.deed, risen.ready)),
+            Scenario::Surface => self.surface(risen),
+            Scenario::FirstJob => self.first_job(risen).await,
+            Scenario::Drift => self.drift().await,
+            Scenario::Size => self.size().await,
+            Scenario::Cost => self.cost(risen).await,
+            Scenario::Idempotence => self.idempotence().await,
+            Scenario::Destroy => self.destroy().await,
+            Scenario::ScaleOut => self.scale_out().await,
+            Scenario::Restart => self.restart().await,
+            Scenario::Replace => self.replace().await,
+            Scenario::Change => self.change().await,
+            Scenario::Reproducibility => self.twice().await,
+        }
+    }
+
+    /// From nothing to ready.
+    async fn rise(&self) -> Result<Risen, LabError> {
+        self.lab.clear().await?;
+        if self.caches == Caches::Cold && self.slot.life == Kind::Work {
+            self.lab.forget().await?;
+        }
+        let began = Instant::now();
+        let deed = self.up().await?;
+        let ready = began.elapsed();
+        let received = match self.received().await {
+            Err(LabError::Interrupted) => return Err(LabError::Interrupted),
+            received => received.map_err(|error| error.to_string()),
+        };
+        let found = match self.found().await {
+            Err(LabError::Interrupted) => return Err(LabError::Interrupted),
+            found => found.map_err(|error| error.to_string()),
+        };
+        Ok(Risen { deed, ready, received, found })
+    }
+
+    /// Brings the topology to what the file says.
+    pub(super) async fn up(&self) -> Result<Deed, LabError> {
+        self.lab.up(&self.slot.topology, &Variation::default()).await
+    }
+
+    async fn found(&self) -> Result<Found, LabError> {
+        let access = self.access();
+        let machines: Vec<&MachineSpec> = self.topology()?.machines.iter().collect();
+        Ok(facts::look(&self.look(), self.provider(), &access, &machines).await?)
+    }
+
+    /// What the machines together have received since they were started.
+    async fn received(&self) -> Result<Bytes, LabError> {
+        let mut sum = 0;
+        for (_, machine) in self.machines().await? {
+            let used = self.usage()?.used(&self.look(), &self.reference(&machine.id)).await?;
+            let received = used.received.ok_or_else(|| {
+                LabError::Failed(format!("provider {} does not count what machines receive", self.provider().id()))
+            })?;
+            sum += received.0;
+        }
+        Ok(Bytes(sum))
+    }
+
+    pub(super) fn session(&self) -> &Session {
+        self.lab.session()
+    }
+
+    pub(super) fn provider(&self) -> &dyn Provider {
+        self.session().provider.as_ref()
+    }
+
+    pub(super) fn access(&self) -> Access {
+        Access::new(self.session(), self.lab.layout().clone())
+    }
+
+    /// A context for calls that look.
+    pub(super) fn look(&self) -> Context {
+        self.cx.within(LOOK)
+    }
+
+    pub(super) fn topology(&self) -> Result<&Topology, LabError> {
+        let name = &self.slot.topology;
+        let topology = self.session().workspace.topologies.get(name);
+        topology.ok_or_else(|| LabError::Failed(format!("there is no topology {name}")))
+    }
+
+    pub(super) fn reference(&self, machine: &MachineId) -> MachineRef {
+        MachineRef { workspace: self.session().workspace.name.clone(), id: machine.clone() }
+    }
+
+    /// The engine's figures.
+    pub(super) fn usage(&self) -> Result<&dyn rig_provider_api::Usage, LabError> {
+        let provider = self.provider();
+        provider.usage().ok_or_else(|| LabError::Failed(format!("provider {} keeps no figures", provider.id())))
+    }
+
+    /// The machines that run, as the file has them.
+    pub(super) async fn machines(&self) -> Result<Vec<(&MachineSpec, ObservedMachine)>, LabError> {
+        let observed = self.session().observe(&self.look(), ObserveScope::MACHINES).await?;
+        let own = observed.machines.into_iter().filter(|seen| seen.id.topology == self.slot.topology);
+        let running = own.filter(|seen| seen.state.is_running());
+        Ok(running.filter_map(|seen| Some((self.session().workspace.machine(&seen.id)?, seen))).collect())
+    }
+
+    /// Runs a check, which has to hold.
+    pub(super) async fn check(&self, name: &Name) -> Result<CheckResult, LabError> {
+        let session = self.session();
+        let same = |check: &&CheckSpec| check.topology == self.slot.topology && check.name == *name;
+        let check = session.workspace.checks.iter().find(same);
+        let check = check.ok_or_else(|| LabError::Failed(format!("topology {} has no check {name}", self.slot.topology)))?;
+        let machines: Vec<ObservedMachine> = self.machines().await?.into_iter().map(|(_, seen)| seen).collect();
+        let ip = Session::addresses(&session.workspace, &machines);
+        let result = run_check(session, self.cx, check, &ip).await;
+        if self.cx.cancel().is_cancelled() {
+            return Err(LabError::Interrupted);
+        }
+        match &result.failure {
+            None => Ok(result),
+            Some(why) => Err(LabError::Failed(format!("check {name} does not hold: {why}"))),
+        }
+    }
+}

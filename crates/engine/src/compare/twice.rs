@@ -1,0 +1,107 @@
+//! A topology is built a second time, and compared with the first.
+
+use super::{
+    clock::value,
+    lab::LabError,
+    life::Life,
+    work::{MATTERS, Taken},
+};
+use crate::drift::Look;
+use rig_compare::{
+    Detail, Measured,
+    surface::DETAILS,
+};
+use rig_drift::{Manifest, compare};
+use rig_model::{MachineId, MachineSpec, Name};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// How long it may take to read every byte of a machine.
+const READ: Duration = Duration::from_secs(900);
+
+/// What two builds have in common, best first; the numbers are those of `rig_compare::catalogue::GRADES`.
+const DIGEST: f64 = 4.0;
+const FILES: f64 = 3.0;
+const PACKAGES: f64 = 2.0;
+const CHECKS: f64 = 1.0;
+const NOTHING: f64 = 0.0;
+
+/// A topology that was built.
+struct Built {
+    /// What is in one machine of each group.
+    machines: Vec<Taken>,
+    /// The images that machines are made from.
+    images: BTreeMap<MachineId, String>,
+}
+
+impl Life<'_> {
+    /// Builds everything again from nothing and says what both builds have in common.
+    pub(super) async fn twice(&self) -> Result<Vec<Measured>, LabError> {
+        let first = self.built().await?;
+        self.lab.clear().await?;
+        self.lab.rebuild(&self.slot.topology).await?;
+        self.up().await?;
+        let second = self.built().await?;
+        let mut details = Vec::new();
+        let mut packages = true;
+        for old in &first.machines {
+            let Some(new) = second.machines.iter().find(|new| new.machine == old.machine) else { continue };
+            let drift = compare(&old.manifest, &new.manifest, &new.classifier);
+            packages &= drift.packages.is_empty();
+            let files = drift.files.into_iter().filter(|file| MATTERS.contains(&file.class));
+            let detail = |path: &str, class: String| Detail::of_class(format!("{}:{path}", old.machine.machine), class);
+            details.extend(files.map(|file| detail(&file.path, file.class.to_string())));
+        }
+        let same_images = !first.images.is_empty() && first.images == second.images;
+        let grade = if details.is_empty() {
+            if same_images { DIGEST } else { FILES }
+        } else if packages {
+            PACKAGES
+        } else if self.checks_hold().await? {
+            CHECKS
+        } else {
+            NOTHING
+        };
+        details.truncate(DETAILS);
+        Ok(value("reproducibility.grade", grade).map(|value| value.with_details(details)).into_iter().collect())
+    }
+
+    async fn checks_hold(&self) -> Result<bool, LabError> {
+        for name in &self.setup.checks {
+            match self.check(name).await {
+                Ok(_) => {}
+                Err(LabError::Failed(_)) => return Ok(false),
+                Err(interrupted) => return Err(interrupted),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads one machine of each group, one after the other: each reads its whole disk.
+    async fn built(&self) -> Result<Built, LabError> {
+        let cx = self.cx.within(READ);
+        let access = self.access();
+        let running = self.machines().await?;
+        let mut groups: BTreeSet<&Name> = BTreeSet::new();
+        let firsts: Vec<&MachineSpec> =
+            running.iter().map(|(spec, _)| *spec).filter(|spec| groups.insert(&spec.group)).collect();
+        let mut machines = Vec::new();
+        for spec in firsts {
+            let look = Look::enter(&cx, self.provider(), &access, spec, 0).await?.whole();
+            let manifest = look.manifest(&Manifest::default()).await?;
+            machines.push(Taken { machine: spec.id.clone(), manifest, classifier: look.classifier });
+        }
+        let references: Vec<_> = running.iter().map(|(_, seen)| self.reference(&seen.id)).collect();
+        let images = match self.provider().usage() {
+            None => BTreeMap::new(),
+            Some(usage) => {
+                let disk = usage.disk(&cx, &references).await?;
+                let each = disk.images.into_iter();
+                each.flat_map(|image| image.machines.into_iter().map(move |machine| (machine, image.id.clone()))).collect()
+            }
+        };
+        Ok(Built { machines, images })
+    }
+}

@@ -1,0 +1,222 @@
+//! A topology comes up, works, and is taken away.
+
+use super::{
+    clock::{missing, value},
+    facts::AT_ONCE,
+    lab::LabError,
+    life::{Life, Risen},
+};
+use crate::{
+    MachineDrift, Since,
+    drift::{Inside, Look},
+    machine_drift,
+};
+use bytes::Bytes as Input;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use rig_compare::{
+    Detail, Measured, catalogue, layers,
+    surface::{self, DETAILS},
+};
+use rig_drift::{Manifest, compare};
+use rig_model::{Bytes, DriftClass, MachineId, MachineSpec, ObservedMachine};
+use std::{collections::BTreeMap, time::Instant};
+
+/// Prints how much memory the machine used at its peak, in bytes, as its control group has it; of version 2 and of version 1.
+const PEAK: &str =
+    "cat /sys/fs/cgroup/memory.peak 2>/dev/null || cat /sys/fs/cgroup/memory/memory.max_usage_in_bytes 2>/dev/null";
+
+/// The classes of paths that make a machine another one.
+pub(super) const MATTERS: [DriftClass; 3] = [DriftClass::Program, DriftClass::Configuration, DriftClass::State];
+
+impl Life<'_> {
+    /// What the machines exposed when they had become ready.
+    pub(super) fn surface(&self, risen: &Risen) -> Result<Vec<Measured>, LabError> {
+        match &risen.found {
+            Ok(found) => Ok(surface::values(&found.profiles)),
+            Err(why) => Err(LabError::Failed(why.clone())),
+        }
+    }
+
+    /// The first job, and the time until it was done.
+    pub(super) async fn first_job(&mut self, risen: &Risen) -> Result<Vec<Measured>, LabError> {
+        let name = self.setup.job.as_ref().ok_or_else(|| LabError::Failed("there is no job".to_owned()))?;
+        let result = self.check(name).await?;
+        self.worked = true;
+        let job = result.elapsed.as_secs_f64();
+        let values = [value("first-job.done", risen.ready.as_secs_f64() + job), value("first-job.job", job)];
+        Ok(values.into_iter().flatten().collect())
+    }
+
+    /// What is different after the checks ran.
+    pub(super) async fn drift(&self) -> Result<Vec<Measured>, LabError> {
+        for name in &self.setup.checks {
+            let done = self.worked && self.setup.job.as_ref() == Some(name);
+            if !done {
+                self.check(name).await?;
+            }
+        }
+        let since_up = self.drift_since(Since::Up).await?;
+        let from_box = self.drift_since(Since::Box).await?;
+        let mut details = Vec::new();
+        let mut counts: BTreeMap<DriftClass, usize> = BTreeMap::new();
+        let mut paths = 0;
+        for machine in &since_up {
+            for file in &machine.drift.files {
+                paths += 1;
+                *counts.entry(file.class).or_default() += 1;
+                details.push(Detail::of_class(format!("{}:{}", machine.machine.machine, file.path), file.class.to_string()));
+            }
+        }
+        // What matters most is kept when there are too many.
+        details.sort_by_key(|detail| {
+            catalogue::DRIFT_CLASSES.iter().position(|(word, _)| detail.class.as_deref() == Some(*word))
+        });
+        details.truncate(DETAILS);
+        let mut values = vec![value("drift.paths", f64::from(paths)).map(|value| value.with_details(details))];
+        for (word, id) in catalogue::DRIFT_CLASSES {
+            let count = counts.iter().find(|(class, _)| class.to_string() == word).map_or(0, |(_, count)| *count);
+            values.push(value(id, count as f64));
+        }
+        let all: usize = from_box.iter().map(|machine| machine.drift.files.len()).sum();
+        values.push(value("drift.from-box", all as f64));
+        Ok(values.into_iter().flatten().collect())
+    }
+
+    async fn drift_since(&self, since: Since) -> Result<Vec<MachineDrift>, LabError> {
+        let machines = self.machines().await?;
+        let pairs: Vec<(&MachineSpec, &ObservedMachine)> = machines.iter().map(|(spec, seen)| (*spec, seen)).collect();
+        let found = machine_drift(&self.look(), self.session(), self.lab.layout(), &pairs, since).await;
+        let found: Vec<MachineDrift> = found.into_iter().map(|(_, drift)| drift).collect::<Result<_, _>>()?;
+        // Compared with another thing than what was asked for, a count means nothing.
+        let stray = found.iter().find(|drift| {
+            let installed = self.session().workspace.machine(&drift.machine).is_some_and(|spec| !spec.steps.is_empty());
+            since == Since::Up && installed && drift.since != Since::Up
+        });
+        match stray {
+            None => Ok(found),
+            Some(drift) => Err(LabError::Failed(format!("what machine {} was after `up` is not known", drift.machine))),
+        }
+    }
+
+    /// What it takes on disk.
+    pub(super) async fn size(&self) -> Result<Vec<Measured>, LabError> {
+        let machines = self.machines().await?;
+        let references: Vec<_> = machines.iter().map(|(_, seen)| self.reference(&seen.id)).collect();
+        let disk = self.usage()?.disk(&self.look(), &references).await?;
+        let layers: BTreeMap<&String, Bytes> =
+            disk.images.iter().flat_map(|image| &image.layers).map(|layer| (&layer.id, layer.bytes)).collect();
+        let images: u64 = layers.values().map(|bytes| bytes.0).sum();
+        let written: u64 = disk.written.values().map(|bytes| bytes.0).sum();
+        let volumes: u64 = disk.volumes.values().map(|bytes| bytes.0).sum();
+        let by_machine = disk.written.iter().map(|(machine, bytes)| Detail::of_class(bytes.to_string(), machine.to_string()));
+        let parts = [("images", images), ("written by the machines", written), ("volumes", volumes)];
+        let parts = parts.map(|(what, bytes)| Detail::of_class(Bytes(bytes).to_string(), what));
+        let values = [
+            value("size.image-bytes", images as f64)
+                .map(|value| value.with_details(layers.iter().map(|(id, bytes)| layers::detail(id, *bytes)).collect())),
+            value("size.writable-bytes", written as f64).map(|value| value.with_details(by_machine.collect())),
+            value("size.disk-bytes", (images + written + volumes) as f64).map(|value| value.with_details(parts.to_vec())),
+        ];
+        Ok(values.into_iter().flatten().collect())
+    }
+
+    /// What it has used until now.
+    pub(super) async fn cost(&self, risen: &Risen) -> Result<Vec<Measured>, LabError> {
+        let usage = self.usage()?;
+        let access = self.access();
+        let (mut cpu, mut peak) = (0.0, Ok(0));
+        for (spec, seen) in self.machines().await? {
+            let used = usage.used(&self.look(), &self.reference(&seen.id)).await?;
+            cpu += used.cpu.as_secs_f64();
+            let own = match used.memory_peak {
+                Some(bytes) => Some(bytes.0),
+                None => self.peak(&access, spec).await?,
+            };
+            peak = match (peak, own) {
+                (Ok(sum), Some(own)) => Ok(sum + own),
+                (Ok(_), None) => Err(format!("the kernel keeps no peak for machine {}", spec.id)),
+                (unknown, _) => unknown,
+            };
+        }
+        let values = [
+            match peak {
+                Ok(bytes) => value("cost.memory-peak", bytes as f64),
+                Err(why) => missing("cost.memory-peak", why),
+            },
+            value("cost.cpu", cpu),
+            match &risen.received {
+                Ok(bytes) => value("cost.received-bytes", bytes.0 as f64),
+                Err(why) => missing("cost.received-bytes", why),
+            },
+        ];
+        Ok(values.into_iter().flatten().collect())
+    }
+
+    /// A machine's own word for its peak.
+    async fn peak(&self, access: &crate::Access, machine: &MachineSpec) -> Result<Option<u64>, LabError> {
+        let cx = self.look();
+        let inside = Inside::enter(&cx, self.provider(), access, machine).await?;
+        let output = inside.run(&cx, PEAK, Input::new()).await?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().parse().ok())
+    }
+
+    /// What a second run changes: operations of a second `up`, and paths that change when everything is installed again.
+    pub(super) async fn idempotence(&self) -> Result<Vec<Measured>, LabError> {
+        let again = self.up().await?;
+        let mut details: Vec<Detail> = again
+            .plan
+            .operations
+            .iter()
+            .map(|operation| Detail::of_class(operation.action.to_string(), "operation"))
+            .collect();
+        let installed = self.topology()?.machines.iter().any(|machine| !machine.steps.is_empty());
+        if installed {
+            let before = self.manifests().await?;
+            self.lab.provision(&self.slot.topology).await?;
+            let after = self.manifests().await?;
+            details.extend(differences(&before, &after, "path"));
+        }
+        let count = details.len() as f64;
+        details.truncate(DETAILS);
+        Ok(value("idempotence.changes", count).map(|value| value.with_details(details)).into_iter().collect())
+    }
+
+    /// What each machine has otherwise than its box.
+    async fn manifests(&self) -> Result<Vec<Taken>, LabError> {
+        let cx = self.look();
+        let access = self.access();
+        let machines = self.machines().await?;
+        let each = machines.iter().map(|(spec, _)| async {
+            let look = Look::enter(&cx, self.provider(), &access, spec, 0).await?;
+            let manifest = look.manifest(&Manifest::default()).await?;
+            Ok::<_, LabError>(Taken { machine: spec.id.clone(), manifest, classifier: look.classifier })
+        });
+        stream::iter(each).buffered(AT_ONCE).try_collect().await
+    }
+
+    /// Everything is taken away.
+    pub(super) async fn destroy(&self) -> Result<Vec<Measured>, LabError> {
+        let began = Instant::now();
+        self.lab.clear().await?;
+        Ok(value("destroy.done", began.elapsed().as_secs_f64()).into_iter().collect())
+    }
+}
+
+/// What was in a machine.
+pub(super) struct Taken {
+    pub(super) machine: MachineId,
+    pub(super) manifest: Manifest,
+    pub(super) classifier: rig_drift::Classifier,
+}
+
+/// The paths that differ and make a machine another one.
+pub(super) fn differences(before: &[Taken], after: &[Taken], class: &str) -> Vec<Detail> {
+    let mut found = Vec::new();
+    for old in before {
+        let Some(new) = after.iter().find(|new| new.machine == old.machine) else { continue };
+        let drift = compare(&old.manifest, &new.manifest, &new.classifier);
+        let files = drift.files.into_iter().filter(|file| MATTERS.contains(&file.class));
+        found.extend(files.map(|file| Detail::of_class(format!("{}:{}", old.machine.machine, file.path), class)));
+    }
+    found
+}
