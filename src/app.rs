@@ -29,11 +29,14 @@ const LOCK: Duration = Duration::from_secs(3600);
 const BASELINES: Duration = Duration::from_secs(300);
 
 /// One run of the program.
+#[derive(Clone)]
 pub(crate) struct App {
     pub(crate) global: Global,
     pub(crate) settings: Settings,
     pub(crate) ui: Ui,
     pub(crate) interrupt: Interrupt,
+    /// Whether boxes are built without cached layers.
+    pub(crate) no_cache: bool,
 }
 
 /// How boxes come to be on this host.
@@ -145,7 +148,7 @@ impl App {
     }
 
     /// Takes the workspace's lock; says who has it and waits when it is held.
-    async fn lock(&self, layout: &Layout, command: &str) -> Result<WorkspaceLock, Failure> {
+    pub(crate) async fn lock(&self, layout: &Layout, command: &str) -> Result<WorkspaceLock, Failure> {
         layout.prepare()?;
         let owner = LockOwner { pid: std::process::id(), command: command.to_owned(), since: jiff::Timestamp::now() };
         let deadline = tokio::time::Instant::now() + LOCK;
@@ -200,7 +203,7 @@ impl App {
                     parent: plan.parent.clone(),
                     artifacts,
                     present: plan.existing.is_some(),
-                    no_cache: false,
+                    no_cache: self.no_cache,
                 };
                 (name.clone(), choice)
             })

@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod engine_choice;
 mod failure;
+mod lab;
 mod makes;
 mod packages;
 mod render;
@@ -17,7 +18,7 @@ use clap::Parser;
 use rig_engine::Interrupt;
 
 fn main() -> std::process::ExitCode {
-    let cli = Cli::try_parse().unwrap_or_else(|error| harmless(error).exit());
+    let cli = Cli::try_parse().unwrap_or_else(|error| harmless(error).exit()).settled();
     let settings = match Settings::read() {
         Ok(settings) => settings,
         Err(message) => {
@@ -33,7 +34,7 @@ fn main() -> std::process::ExitCode {
             return exit(failure::ExitCode::Failed);
         }
     };
-    let app = App { global: cli.global, settings, ui, interrupt: Interrupt::default() };
+    let app = App { global: cli.global, settings, ui, interrupt: Interrupt::default(), no_cache: false };
     let code = runtime.block_on(async {
         let listener = tokio::spawn(listen(app.interrupt.clone()));
         let result = Box::pin(commands::run(&app, cli.command)).await;

@@ -2,6 +2,7 @@
 
 mod boxes;
 mod check;
+mod compare;
 mod destroy;
 mod doctor;
 mod drift;
@@ -18,7 +19,7 @@ mod settle;
 mod ssh;
 mod ssh_config;
 mod status;
-mod up;
+pub(crate) mod up;
 mod upload;
 mod validate;
 
@@ -42,6 +43,7 @@ pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
         Command::Port(arguments) => port::run(app, &arguments).await,
         Command::Scale(arguments) => scale::run(app, &arguments).await,
         Command::Drift(arguments) => drift::run(app, &arguments).await,
+        Command::Compare(arguments) => compare::run(app, &arguments).await,
         Command::Reload(arguments) => up::reload(app, &arguments).await,
         Command::Halt(arguments) => halt::run(app, &arguments).await,
         Command::Destroy(arguments) => destroy::run(app, &arguments).await,

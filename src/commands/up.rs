@@ -113,9 +113,9 @@ pub(crate) async fn prepare(
 
 /// Everything that plans are made from.
 pub(crate) struct Look {
-    observed: Observed,
-    table: BoxTable,
-    engine: EngineFacts,
+    pub(crate) observed: Observed,
+    pub(crate) table: BoxTable,
+    pub(crate) engine: EngineFacts,
     pub(crate) selection: Selection,
     pub(crate) boxes: HostBoxes,
 }

@@ -63,6 +63,11 @@ impl Ui {
         Self { mode, verbose: global.verbose, sink }
     }
 
+    /// The same without a word of its own, unless everything is to be said: for what is done on the way to something else.
+    pub(crate) fn inner(&self) -> Self {
+        if self.verbose { self.clone() } else { Self { mode: Mode::Quiet, verbose: false, sink: Arc::new(Silence) } }
+    }
+
     /// Where events go.
     pub(crate) fn sink(&self) -> Arc<dyn EventSink> {
         self.sink.clone()

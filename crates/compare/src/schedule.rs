@@ -78,6 +78,16 @@ impl Plan {
     }
 }
 
+impl Comparison {
+    /// How many runs of a scenario each topology has.
+    #[must_use]
+    pub fn runs_planned(&self, scenario: Scenario) -> u32 {
+        let life = Life::ALL.into_iter().find(|life| life.scenarios().contains(&scenario));
+        let rounds = (1..=self.planned_runs).filter(|number| life.is_none_or(|life| life.is_in_round(*number)));
+        u32::try_from(rounds.count()).unwrap_or(u32::MAX)
+    }
+}
+
 /// How long what is left will probably take, in seconds: for each scenario the median of the runs made of it on the same
 /// topology, else of it at all, else of all runs. `None` before the first run.
 #[must_use]

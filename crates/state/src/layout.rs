@@ -11,7 +11,11 @@
 //!     keys/ssh.pub         its public half
 //!     known_hosts          the machines' host keys for OpenSSH, written by `rig ssh-config`
 //!     machines/            one record for each mutable machine: host keys, steps that were done
+//!     baselines/           what was in mutable machines when they had been provisioned, for `rig drift`
 //!     logs/                what provisioning steps printed, one file for each machine
+//!     compare/             `rig compare`: a folder like this one for the machines that it makes, and
+//!         comparison.json  what was measured so far; the document of the comparison once it is over
+//!         cache/           downloads of comparisons without a cache; emptied before each run
 //!
 //! <cache>/                 may be deleted at any time while no rig runs
 //!     artifacts/<sha256>/<file>    a downloaded file; it is only there when its checksum was right
@@ -54,6 +58,24 @@ impl Layout {
     #[must_use]
     pub fn new(workspace_folder: &Utf8Path) -> Self {
         Self { dir: workspace_folder.join(OWN_FOLDER) }
+    }
+
+    /// The same for the machines that `rig compare` makes, apart from those that people work with.
+    #[must_use]
+    pub fn compare(&self) -> Self {
+        Self { dir: self.dir.join("compare") }
+    }
+
+    /// What a comparison has measured so far.
+    #[must_use]
+    pub fn comparison(&self) -> Utf8PathBuf {
+        self.dir.join("comparison.json")
+    }
+
+    /// Downloads of comparisons without a cache.
+    #[must_use]
+    pub fn own_cache(&self) -> Utf8PathBuf {
+        self.dir.join("cache")
     }
 
     /// Creates the folder, or checks that this rig knows the layout of the one that is there.

@@ -124,7 +124,7 @@ fn cell(comparison: &Comparison, topology: &Name, subject: &Subject<'_>, gaps: &
             shown,
             range,
             dots,
-            planned: comparison.planned_runs,
+            planned: comparison.runs_planned(subject.scenario),
             failed,
             missing: without,
             details,

@@ -5,7 +5,7 @@ mod pair;
 mod sentence;
 
 use crate::{
-    Comparison, Detail, Question, Scenario,
+    Comparison, Detail, Plan, Question, Scenario,
     catalogue::{Better, Unit},
     fairness::Objection,
     statistics::{Ratio, Spread, Verdict},
@@ -191,7 +191,7 @@ pub fn summarise(comparison: &Comparison, unfair: bool) -> Option<Summary> {
     Some(Summary {
         reference: reference.name.clone(),
         others: others.iter().map(|other| other.name.clone()).collect(),
-        planned: comparison.planned_runs as usize * comparison.scenarios.len() * comparison.topologies.len(),
+        planned: Plan::of(comparison).slots().iter().map(|slot| slot.scenarios.len()).sum(),
         made: comparison.runs.len(),
         unfair,
         answers: sentence::answers(comparison, &metrics),

@@ -77,6 +77,8 @@ fn verdict_in_short(pair: &PairSummary, verdict: Verdict, unit: Unit, better: Be
         Verdict::More => ("more", better == Better::Higher),
         Verdict::Same => return "the same".to_owned(),
         Verdict::WithinNoise => return "within the noise".to_owned(),
+        // Builds are no matter of chance.
+        Verdict::TooFewRuns if unit == Unit::Grade => return "measured once".to_owned(),
         Verdict::TooFewRuns => return "too few runs".to_owned(),
     };
     match better {

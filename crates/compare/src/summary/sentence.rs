@@ -125,6 +125,7 @@ fn conclusion(metric: &MetricSummary, spoken: &Spoken, pair: &PairSummary, alone
     let mut text = match verdict {
         Verdict::Same => format!("no difference{between} in any run"),
         Verdict::WithinNoise => format!("no difference{between} outside of the noise"),
+        Verdict::TooFewRuns if metric.unit == Unit::Grade => return None,
         Verdict::TooFewRuns => format!("too few runs to tell a difference{between}"),
         Verdict::Less | Verdict::More => difference(metric, spoken, pair, verdict, alone)?,
     };

@@ -47,9 +47,10 @@ impl From<rig_provider_api::ProviderError> for LabError {
     }
 }
 
-/// Machines of a workspace of its own, apart from those that people work with.
-#[async_trait]
-pub trait Lab: Send + Sync {
+/// Machines of a workspace of its own, apart from those that people work with. Its work is done where it is asked for, on no
+/// other thread.
+#[async_trait(?Send)]
+pub trait Lab {
     /// The workspace as the file has it, on its engine.
     fn session(&self) -> &Session;
 
