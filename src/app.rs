@@ -37,6 +37,8 @@ pub(crate) struct App {
     pub(crate) interrupt: Interrupt,
     /// Whether boxes are built without cached layers.
     pub(crate) no_cache: bool,
+    /// Whether boxes are made once more, beside those that are there.
+    pub(crate) once_more: bool,
 }
 
 /// How boxes come to be on this host.
@@ -179,6 +181,7 @@ impl App {
             existing: &observed.boxes,
         };
         let plans = BoxPlans::compute(request, names)?;
+        let plans = if self.once_more { plans.once_more(&observed.boxes) } else { plans };
         Ok(HostBoxes { plans, host })
     }
 

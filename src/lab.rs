@@ -15,7 +15,7 @@ use rig_engine::{
     Deed, DestroyOptions, Lab, LabError, ProvisionOptions, Report as Done, Seen, Selection, Session, UpOptions,
     Variation, reconcile,
 };
-use rig_model::{Action, BoxName, Digest, Hasher, Name, Observed, Plan};
+use rig_model::{Action, Digest, Hasher, Name, Observed, Plan};
 use rig_provider_api::ObserveScope;
 use rig_state::{Layout, Scale};
 use serde::Serialize;
@@ -26,6 +26,9 @@ const SUFFIX: &str = "-compare";
 
 /// How long the engine has to say what is there.
 const OBSERVE: Duration = Duration::from_secs(60);
+
+/// How long the engine has to remove a box.
+const REMOVE: Duration = Duration::from_secs(300);
 
 /// How many lines of a machine's log stand with a failure.
 const TAIL: usize = 5;
@@ -58,6 +61,7 @@ impl HostLab {
             ui: app.ui.inner(),
             interrupt: app.interrupt.clone(),
             no_cache: cold,
+            once_more: false,
         };
         let loaded = apart(inner.load(&file, &Scale::default())?)?;
         let provider = app.connect(Some(&loaded.workspace), Start::IfNeeded).await?;
@@ -74,7 +78,7 @@ impl HostLab {
 
     /// What these topologies are made of, as one hash: machines, boxes, and what every step does.
     pub(crate) async fn subject(&self, more: &impl Serialize) -> Result<Digest, Failure> {
-        let look = self.boxes(&self.topologies).await?;
+        let look = self.boxes(&self.app).await?;
         let contents = self.app.provisioning(&self.session, &self.layout).await?.contents;
         let provisioning = rig_engine::Provisioning { contents, records: BTreeMap::new() };
         let nothing = Observed::default();
@@ -109,7 +113,12 @@ impl HostLab {
         Ok(Session::new(loaded.workspace, loaded.folder, self.session.provider.clone(), proxies))
     }
 
-    async fn bring_up(&self, topology: &Name, variation: &Variation) -> Result<Deed, Failure> {
+    /// The same with boxes that are built anew beside those that are there.
+    fn anew(&self) -> App {
+        App { no_cache: true, once_more: true, ..self.app.clone() }
+    }
+
+    async fn bring_up(&self, app: &App, topology: &Name, variation: &Variation) -> Result<Deed, Failure> {
         let varied;
         let session = if *variation == Variation::default() {
             &self.session
@@ -119,8 +128,8 @@ impl HostLab {
         };
         let targets = [topology.to_string()];
         let options = UpOptions::default();
-        let prepared = up::prepare(&self.app, session, &self.layout, &targets, &options).await?;
-        let report = self.app.execute(session, &self.layout, prepared.boxes, &prepared.plan, &self.execution).await?;
+        let prepared = up::prepare(app, session, &self.layout, &targets, &options).await?;
+        let report = app.execute(session, &self.layout, prepared.boxes, &prepared.plan, &self.execution).await?;
         done(prepared.plan, report)
     }
 
@@ -133,10 +142,22 @@ impl HostLab {
         Ok(self.session.observe(&self.app.context(OBSERVE), scope).await?)
     }
 
-    /// The boxes of topologies.
-    async fn boxes(&self, topologies: &[Name]) -> Result<up::Look, Failure> {
-        let targets: Vec<String> = topologies.iter().map(ToString::to_string).collect();
-        up::look(&self.app, &self.session, &targets, false).await
+    /// The boxes of the topologies.
+    async fn boxes(&self, app: &App) -> Result<up::Look, Failure> {
+        let targets: Vec<String> = self.topologies.iter().map(ToString::to_string).collect();
+        up::look(app, &self.session, &targets, false).await
+    }
+
+    /// Removes the boxes of the topologies that are there.
+    async fn remove_boxes(&self, app: &App) -> Result<(), Failure> {
+        let look = self.boxes(app).await?;
+        let Some(images) = self.session.provider.images() else { return Ok(()) };
+        // Children first.
+        let ordered = self.session.workspace.boxes.keys().rev().filter_map(|name| look.table.get(name));
+        for choice in ordered.filter(|choice| choice.present) {
+            images.remove(&app.context(REMOVE), &choice.image).await?;
+        }
+        Ok(())
     }
 }
 
@@ -173,6 +194,7 @@ fn done(plan: Plan, report: Done) -> Result<Deed, Failure> {
     if whys.is_empty() { Ok(Deed { plan, report }) } else { Err(Failure::host(whys.join("; "))) }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what errors are mapped with")]
 fn failed(failure: Failure) -> LabError {
     if failure.exit_code() == ExitCode::Interrupted {
         return LabError::Interrupted;
@@ -194,7 +216,7 @@ impl Lab for HostLab {
     }
 
     async fn up(&self, topology: &Name, variation: &Variation) -> Result<Deed, LabError> {
-        self.bring_up(topology, variation).await.map_err(failed)
+        self.bring_up(&self.app, topology, variation).await.map_err(failed)
     }
 
     async fn provision(&self, topology: &Name) -> Result<Deed, LabError> {
@@ -229,44 +251,17 @@ impl Lab for HostLab {
         clear.await.map_err(failed)
     }
 
-    async fn rebuild(&self, topology: &Name) -> Result<(), LabError> {
-        let rebuild = async {
-            let mut look = self.boxes(std::slice::from_ref(topology)).await?;
-            for choice in look.table.values_mut() {
-                choice.no_cache = true;
-                choice.present = false;
-            }
-            let replaced: Vec<String> = look
-                .observed
-                .boxes
-                .iter()
-                .filter(|seen| look.table.get(&seen.name).is_some_and(|choice| choice.digest == seen.digest))
-                .map(|seen| seen.native.clone())
-                .collect();
-            let plan = reconcile::build_boxes(&self.session.workspace, &look.table);
-            self.carry_out(plan, look.boxes).await?;
-            // The old ones have lost their names. One that a machine of somebody else is made from stays.
-            if let Some(images) = self.session.provider.images() {
-                for native in replaced {
-                    let _ = images.remove(&self.app.context(OBSERVE), &native).await;
-                }
-            }
-            Ok(())
-        };
-        rebuild.await.map_err(failed)
+    async fn up_anew(&self, topology: &Name) -> Result<Deed, LabError> {
+        self.bring_up(&self.anew(), topology, &Variation::default()).await.map_err(failed)
+    }
+
+    async fn discard(&self) -> Result<(), LabError> {
+        self.remove_boxes(&self.anew()).await.map_err(failed)
     }
 
     async fn forget(&self) -> Result<(), LabError> {
         let forget = async {
-            let look = self.boxes(&self.topologies).await?;
-            if let Some(images) = self.session.provider.images() {
-                // Children first.
-                let names: Vec<&BoxName> = look.table.keys().collect();
-                let ordered = self.session.workspace.boxes.keys().rev().filter(|name| names.contains(name));
-                for choice in ordered.filter_map(|name| look.table.get(name)).filter(|choice| choice.present) {
-                    images.remove(&self.app.context(OBSERVE), &choice.image).await?;
-                }
-            }
+            self.remove_boxes(&self.app).await?;
             let cache = self.layout.own_cache();
             match fs_err::remove_dir_all(&cache) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

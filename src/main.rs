@@ -34,7 +34,8 @@ fn main() -> std::process::ExitCode {
             return exit(failure::ExitCode::Failed);
         }
     };
-    let app = App { global: cli.global, settings, ui, interrupt: Interrupt::default(), no_cache: false };
+    let app =
+        App { global: cli.global, settings, ui, interrupt: Interrupt::default(), no_cache: false, once_more: false };
     let code = runtime.block_on(async {
         let listener = tokio::spawn(listen(app.interrupt.clone()));
         let result = Box::pin(commands::run(&app, cli.command)).await;

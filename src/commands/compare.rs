@@ -9,8 +9,8 @@ use crate::{
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use rig_compare::{
-    Caches, Compared, Comparison, Host, Plan, ReadError, Summary, Table, baseline, differences, failures, gaps, html,
-    metrics, mismatches, shown, summarise,
+    Caches, Compared, Comparison, Host, Plan, ReadError, Report, SCHEMA, Summary, Table, baseline, differences,
+    failures, gaps, html, metrics, mismatches, shown, summarise,
 };
 use rig_engine::{End, Lab, Runner, Setup, Wishes};
 use rig_model::{EngineFacts, Name, Scenario};
@@ -67,7 +67,7 @@ pub(crate) async fn run(app: &App, arguments: &Arguments) -> Result<(), Failure>
     let summary =
         summarise(&comparison, arguments.unfair).ok_or_else(|| Failure::host("there is nothing to compare"))?;
     if !comparison.runs.is_empty() {
-        show(app, &comparison, &summary, arguments.unfair)?;
+        show(app, &comparison, &summary);
         targets.write(app, &comparison, &summary, arguments.unfair)?;
     }
     match end {
@@ -294,7 +294,8 @@ impl Targets {
             write(path, lab::document(comparison, unfair)?)?;
         }
         if let Some(path) = &self.html {
-            let page = html(comparison, summary).map_err(|error| Failure::host(format!("writing the page: {error}")))?;
+            let page =
+                html(comparison, summary).map_err(|error| Failure::host(format!("writing the page: {error}")))?;
             write(path, page)?;
         }
         Ok(())
@@ -302,10 +303,10 @@ impl Targets {
 }
 
 /// Prints the report.
-fn show(app: &App, comparison: &Comparison, summary: &Summary, unfair: bool) -> Result<(), Failure> {
+fn show(app: &App, comparison: &Comparison, summary: &Summary) {
     if app.ui.is_json() {
-        app.ui.result(lab::document(comparison, unfair)?);
-        return Ok(());
+        app.ui.last_line(SCHEMA, &Report { comparison, summary });
+        return;
     }
     let table = |title: &str, table: Table| {
         if table.rows.is_empty() {
@@ -340,7 +341,6 @@ fn show(app: &App, comparison: &Comparison, summary: &Summary, unfair: bool) -> 
         comparison.caches,
         comparison.seed
     ));
-    Ok(())
 }
 
 /// Compares with an earlier comparison.
@@ -358,7 +358,13 @@ fn hold(app: &App, earlier: &Comparison, now: &Comparison, threshold: f64) -> Re
         app.ui.say(line(change, &Paint::Good.paint("✓ better:")));
     }
     for lost in &changes.lost {
-        app.ui.say(format!("{} {} of {}: {}", Paint::Bad.paint("✗ not measured:"), lost.metric, lost.topology, lost.why));
+        app.ui.say(format!(
+            "{} {} of {}: {}",
+            Paint::Bad.paint("✗ not measured:"),
+            lost.metric,
+            lost.topology,
+            lost.why
+        ));
     }
     app.ui.say(format!("{} metrics compared with the baseline", changes.compared));
     if changes.hold() { Ok(()) } else { Err(Failure::Said(ExitCode::Unmet)) }

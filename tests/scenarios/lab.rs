@@ -184,7 +184,12 @@ impl Lab {
 
     /// Everything on the engine that carries this workspace's label.
     pub(crate) fn left(&self) -> Vec<String> {
-        let label = format!("rig.workspace={}", self.name);
+        self.left_of(&self.name)
+    }
+
+    /// The same for a workspace of another name.
+    pub(crate) fn left_of(&self, workspace: &str) -> Vec<String> {
+        let label = format!("rig.workspace={workspace}");
         self.docker(async |docker| {
             let filters = || Some(HashMap::from([("label".to_owned(), vec![label.clone()])]));
             let containers = ListContainersOptions { all: true, filters: filters(), ..Default::default() };

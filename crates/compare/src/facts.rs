@@ -70,26 +70,83 @@ pub fn declared(workspace: &Workspace, topology: &Topology, checks: &[Name]) -> 
     facts
 }
 
-/// Adds what runs: the heap of each Java program and the settings that it got, by the roles of the machines.
+/// Adds what runs in machines that are ready: the heaps of the Java programs, and what else these were given, by the roles of
+/// the machines. The idioms pass the same thing in different ways, as a variable or as an option, and start it by different
+/// classes: only the amounts are compared. What repeats the heap of the program itself says nothing more.
 pub fn add_running(facts: &mut TopologyFacts, running: &[Running]) {
-    for one in running {
-        let Some(class) = one.process.main_class() else { continue };
-        let short = class.rsplit(['.', '/']).next().unwrap_or(class);
-        let own = facts.roles.entry(one.role.clone()).or_default();
-        let mut add = |name: String, value: String| {
-            own.insert(name, Fact::new(value, Some(one.origin.clone())));
+    let mut found: BTreeMap<(&str, &'static str), (BTreeSet<String>, &str)> = BTreeMap::new();
+    for one in running.iter().filter(|one| one.process.main_class().is_some()) {
+        let mut add = |name: &'static str, value: String| {
+            found.entry((&one.role, name)).or_insert_with(|| (BTreeSet::new(), &one.origin)).0.insert(value);
         };
-        // The last one counts, as for the virtual machine itself.
-        if let Some(heap) = one.process.command.iter().rev().find_map(|word| word.strip_prefix("-Xmx")) {
-            add(format!("heap.{short}"), amount(heap));
-        }
-        for (name, value) in &one.settings {
-            let kind = SETTINGS.iter().find(|(end, _)| name.ends_with(end)).map(|(_, kind)| *kind);
-            if let Some(kind) = kind {
-                add(format!("{kind}.{name}"), if kind == "heap" { amount(value) } else { value.clone() });
+        let heap = heap(&one.process);
+        for (kind, value) in given(one) {
+            match kind {
+                "heap" if heap.as_ref() != Some(&value) => add("heap.given", value),
+                "cpu" => add("cpu.given", value),
+                _ => {}
             }
         }
+        if let Some(heap) = heap {
+            add("heap.java", heap);
+        }
     }
+    for ((role, name), (values, origin)) in found {
+        let value = values.into_iter().collect::<Vec<_>>().join(", ");
+        let own = facts.roles.entry(role.to_owned()).or_default();
+        own.insert(name.to_owned(), Fact::new(value, Some(origin.to_owned())));
+    }
+}
+
+/// Adds the heaps of the Java programs that run beside a job, by their class, of those that all topologies have in a role:
+/// what runs for a moment only may have been seen in one and missed in another.
+pub fn add_working(topologies: &mut [(Name, TopologyFacts)], working: &[Vec<Running>]) {
+    type Heaps<'a> = BTreeMap<(&'a str, &'a str), (BTreeSet<String>, &'a str)>;
+    let heaps: Vec<Heaps<'_>> = working
+        .iter()
+        .map(|running| {
+            let mut heaps = Heaps::new();
+            for one in running {
+                if let (Some(class), Some(heap)) = (one.process.main_class(), heap(&one.process)) {
+                    let short = class.rsplit(['.', '/']).next().unwrap_or(class);
+                    let known = heaps.entry((&one.role, short)).or_insert_with(|| (BTreeSet::new(), &one.origin));
+                    known.0.insert(heap);
+                }
+            }
+            heaps
+        })
+        .collect();
+    let Some((first, others)) = heaps.split_first() else { return };
+    let common: Vec<_> = first.keys().filter(|key| others.iter().all(|other| other.contains_key(*key))).collect();
+    for ((_, facts), heaps) in topologies.iter_mut().zip(&heaps) {
+        for key in &common {
+            let Some((values, origin)) = heaps.get(*key) else { continue };
+            let value = values.iter().cloned().collect::<Vec<_>>().join(", ");
+            let own = facts.roles.entry(key.0.to_owned()).or_default();
+            own.insert(format!("heap.{}", key.1), Fact::new(value, Some((*origin).to_owned())));
+        }
+    }
+}
+
+/// The largest heap that a Java program may have. The last option counts, as for the virtual machine itself.
+fn heap(process: &Process) -> Option<String> {
+    process.command.iter().rev().find_map(|word| word.strip_prefix("-Xmx")).map(amount)
+}
+
+/// What a program was given, with the kind of fact: by its environment, or by options.
+fn given(one: &Running) -> Vec<(&'static str, String)> {
+    let kind = |name: &str| {
+        let upper = name.to_ascii_uppercase();
+        SETTINGS.iter().find(|(end, _)| upper.ends_with(end)).map(|(_, kind)| *kind)
+    };
+    let set = one.settings.iter().filter_map(|(name, value)| Some((kind(name)?, value.as_str())));
+    let options = one.process.command.windows(2).filter_map(|pair| match pair {
+        [option, value] => Some((kind(option.strip_prefix("--")?)?, value.as_str())),
+        _ => None,
+    });
+    let said =
+        |(kind, value): (&'static str, &str)| (kind, if kind == "heap" { amount(value) } else { value.to_owned() });
+    set.chain(options).map(said).collect()
 }
 
 /// Adds the versions of the packages that all topologies have installed. What only some have is a part of how they are made.
@@ -185,13 +242,15 @@ mod tests {
     }
 
     #[test]
-    fn the_same_amount_is_the_same_however_it_is_spelled() {
+    fn the_same_amount_is_the_same_however_it_is_given() {
         let one = facts(&[running("org.apache.spark.deploy.worker.Worker", "1g", "512M")]);
-        let two = facts(&[running("org.apache.spark.deploy.worker.Worker", "1024m", "524288k")]);
-        assert_eq!(one, two);
-        let names: Vec<&String> = one.roles["worker"].keys().collect();
-        assert_eq!(names, ["cpu.SPARK_WORKER_CORES", "heap.SPARK_WORKER_MEMORY", "heap.Worker"]);
-        assert_eq!(one.roles["worker"]["heap.Worker"].value, "1GiB");
+        let mut other = running("rig.WaitForMaster", "1024m", "524288k");
+        other.settings = BTreeMap::from([("SPARK_DAEMON_MEMORY".to_owned(), "1g".to_owned())]);
+        other.process.command.extend(["--cores", "1", "--memory", "512m"].map(str::to_owned));
+        assert_eq!(one, facts(&[other]));
+        let worker: Vec<_> =
+            one.roles["worker"].iter().map(|(name, fact)| (name.as_str(), fact.value.as_str())).collect();
+        assert_eq!(worker, [("cpu.given", "1"), ("heap.given", "512MiB"), ("heap.java", "1GiB")]);
     }
 
     #[test]
@@ -201,9 +260,20 @@ mod tests {
         let two = (name("immutable"), facts(&[running("a.Worker", "1g", "576m")]));
         let found = differences(&[one, two]);
         let [difference] = found.as_slice() else { panic!("{found:?}") };
-        assert_eq!(difference.subject(), "heap.SPARK_WORKER_MEMORY of role worker");
+        assert_eq!(difference.subject(), "heap.given of role worker");
         let stated: Vec<String> = difference.stated.iter().map(ToString::to_string).collect();
         assert_eq!(stated, ["400MiB in naughty (workspace.kdl:40)", "576MiB in immutable (workspace.kdl:40)"]);
+    }
+
+    #[test]
+    fn beside_a_job_only_what_all_have_is_compared() {
+        let mut topologies = ["a", "b"].map(|text| (Name::new(text).unwrap(), TopologyFacts::default())).to_vec();
+        let launcher = running("org.apache.spark.launcher.Main", "128m", "1g");
+        let executor = |heap| running("org.apache.spark.Executor", heap, "1g");
+        add_working(&mut topologies, &[vec![executor("512m"), launcher], vec![executor("400m")]]);
+        let found = differences(&topologies);
+        let [difference] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!(difference.subject(), "heap.Executor of role worker");
     }
 
     #[test]
@@ -212,14 +282,14 @@ mod tests {
             packages: Some(packages.iter().map(|(name, version)| ((*name).into(), (*version).into())).collect()),
             ..Profile::default()
         };
-        let mut topologies =
-            ["a", "b"].map(|text| (Name::new(text).unwrap(), TopologyFacts::default())).to_vec();
+        let mut topologies = ["a", "b"].map(|text| (Name::new(text).unwrap(), TopologyFacts::default())).to_vec();
         let profiles = [
             vec![profile(&[("jre", "17"), ("ssh", "9")])],
             vec![profile(&[("jre", "17")]), profile(&[("jre", "21"), ("x", "1")])],
         ];
         add_packages(&mut topologies, &profiles);
-        let values: Vec<_> = topologies.iter().map(|(_, facts)| facts.total["version.package-jre"].value.as_str()).collect();
+        let values: Vec<_> =
+            topologies.iter().map(|(_, facts)| facts.total["version.package-jre"].value.as_str()).collect();
         assert_eq!(values, ["17", "17, 21"]);
         assert!(topologies.iter().all(|(_, facts)| facts.total.len() == 1));
     }

@@ -5,28 +5,25 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A clean start, and what is measured until everything is gone again. Bringing a cluster up takes most of the time of a
-/// comparison, so scenarios that leave the topology as the file describes it share a start; what is broken or changed on
-/// purpose has one of its own.
+/// comparison, so scenarios share a start, in an order in which none of them spoils the next: what only looks, what works,
+/// what is broken and mended until it is again what the file describes, and what changes for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Life {
-    /// It comes up, works, and is taken away.
+    /// It comes up, works, grows, breaks, is changed, and is taken away.
     Work,
-    /// It grows, breaks and is changed.
-    Trouble,
-    /// It is built a second time, from nothing.
+    /// Everything is done a second time: provisioning, and building from nothing.
     Twice,
 }
 
 impl Life {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Work, Self::Trouble, Self::Twice];
+    pub const ALL: [Self; 2] = [Self::Work, Self::Twice];
 
     /// What is measured in it, in the order in which it happens.
     #[must_use]
     pub fn scenarios(self) -> &'static [Scenario] {
         match self {
-            // What only looks comes before what works, and what repeats the work comes last.
             Self::Work => &[
                 Scenario::Up,
                 Scenario::Surface,
@@ -34,18 +31,27 @@ impl Life {
                 Scenario::Drift,
                 Scenario::Size,
                 Scenario::Cost,
-                Scenario::Idempotence,
+                Scenario::ScaleOut,
+                Scenario::Restart,
+                Scenario::Replace,
+                Scenario::Change,
                 Scenario::Destroy,
             ],
-            Self::Trouble => &[Scenario::ScaleOut, Scenario::Restart, Scenario::Replace, Scenario::Change],
-            Self::Twice => &[Scenario::Reproducibility],
+            Self::Twice => &[Scenario::Idempotence, Scenario::Reproducibility],
         }
     }
 
-    /// Whether every round has one. What two builds have in common is no matter of chance, and building takes long.
+    /// Whether every round has one. What a second run changes and what two builds have in common is no matter of chance, and
+    /// takes long to find out.
     #[must_use]
     pub fn is_in_round(self, number: u32) -> bool {
         self != Self::Twice || number == 1
+    }
+
+    /// Whether a scenario is made once, however many runs there are.
+    #[must_use]
+    pub fn makes_once(scenario: Scenario) -> bool {
+        Self::Twice.scenarios().contains(&scenario)
     }
 
     /// The word for people.
@@ -53,8 +59,7 @@ impl Life {
     pub fn word(self) -> &'static str {
         match self {
             Self::Work => "work",
-            Self::Trouble => "trouble",
-            Self::Twice => "built twice",
+            Self::Twice => "a second time",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The whole file, merged and validated.
 
-use crate::{ArtifactSpec, BoxName, BoxSpec, CheckSpec, CompareSpec, Idiom, MachineId, MachineSpec, Name, NetworkSpec, Origin};
+use crate::{
+    ArtifactSpec, BoxName, BoxSpec, CheckSpec, CompareSpec, Idiom, MachineId, MachineSpec, Name, NetworkSpec, Origin,
+};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 

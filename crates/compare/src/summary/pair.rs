@@ -2,8 +2,8 @@
 
 use super::{Cell, PairSummary};
 use crate::{
-    Comparison,
-    catalogue::{Better, Unit},
+    Comparison, Life,
+    catalogue::{self, Better, Unit},
     fairness, show,
     statistics::{self, Contrast, FEWEST_RUNS, Sample, Verdict},
 };
@@ -44,7 +44,9 @@ pub(super) fn pair(
     }
     let Contrast { verdict, ratio } = statistics::contrast(first_sample, second_sample);
     pair.verdict = Some(verdict);
-    pair.shown_verdict = verdict_in_short(&pair, verdict, unit, better);
+    // Such a figure is no matter of chance.
+    let once = catalogue::find(metric).is_some_and(|metric| Life::makes_once(metric.scenario));
+    pair.shown_verdict = verdict_in_short(&pair, verdict, unit, better, once);
     let why = if verdict == Verdict::TooFewRuns {
         format!("a comparison needs at least {FEWEST_RUNS} values on each side")
     } else if !unit.has_ratio() {
@@ -71,14 +73,13 @@ impl PairSummary {
     }
 }
 
-fn verdict_in_short(pair: &PairSummary, verdict: Verdict, unit: Unit, better: Better) -> String {
+fn verdict_in_short(pair: &PairSummary, verdict: Verdict, unit: Unit, better: Better, once: bool) -> String {
     let (word, is_better) = match verdict {
         Verdict::Less => ("less", better == Better::Lower),
         Verdict::More => ("more", better == Better::Higher),
         Verdict::Same => return "the same".to_owned(),
         Verdict::WithinNoise => return "within the noise".to_owned(),
-        // Builds are no matter of chance.
-        Verdict::TooFewRuns if unit == Unit::Grade => return "measured once".to_owned(),
+        Verdict::TooFewRuns if once => return "measured once".to_owned(),
         Verdict::TooFewRuns => return "too few runs".to_owned(),
     };
     match better {

@@ -2,7 +2,7 @@
 
 use super::{Answer, Cell, MetricSummary, PairSummary};
 use crate::{
-    Comparison, Question,
+    Comparison, Life, Question,
     catalogue::{self, Better, Spoken, Unit},
     show,
     statistics::Verdict,
@@ -125,7 +125,7 @@ fn conclusion(metric: &MetricSummary, spoken: &Spoken, pair: &PairSummary, alone
     let mut text = match verdict {
         Verdict::Same => format!("no difference{between} in any run"),
         Verdict::WithinNoise => format!("no difference{between} outside of the noise"),
-        Verdict::TooFewRuns if metric.unit == Unit::Grade => return None,
+        Verdict::TooFewRuns if once(metric) => return None,
         Verdict::TooFewRuns => format!("too few runs to tell a difference{between}"),
         Verdict::Less | Verdict::More => difference(metric, spoken, pair, verdict, alone)?,
     };
@@ -168,9 +168,22 @@ fn difference(
     })
 }
 
+/// Whether a figure is no matter of chance and so is measured once.
+fn once(metric: &MetricSummary) -> bool {
+    catalogue::find(&metric.metric).is_some_and(|metric| Life::makes_once(metric.scenario))
+}
+
+/// How many reasons a sentence has at most.
+const SAID: usize = 3;
+
 /// What makes a comparison unfair.
 fn reasons(pair: &PairSummary) -> String {
-    let short: Vec<String> = pair.unfair.iter().map(|objection| objection.short.clone()).collect();
+    let mut short: Vec<String> = pair.unfair.iter().map(|objection| objection.short.clone()).collect();
+    // The table of differences names all.
+    if short.len() > SAID {
+        let more = short.split_off(SAID - 1).len();
+        short.push(format!("{more} more facts differ"));
+    }
     show::listed(&short)
 }
 

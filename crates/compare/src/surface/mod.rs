@@ -54,6 +54,9 @@ pub struct Profile {
     pub writable_root: Option<bool>,
 }
 
+/// A number with what it is made of, or why there is none.
+type Found = Result<(f64, Vec<Detail>), &'static str>;
+
 /// The values of the scenario of a topology whose machines have these profiles, by name. What is counted is summed for what
 /// each machine has for itself (processes, listeners), and taken once for what is the same file everywhere.
 #[must_use]
@@ -84,7 +87,7 @@ pub fn values(machines: &[(String, Profile)]) -> Vec<Measured> {
     });
     let counted = |details: Vec<Detail>| Ok((details.len() as f64, details));
     let flag = |(value, details)| Ok((value, details));
-    let found: [(&str, Result<(f64, Vec<Detail>), &str>); 12] = [
+    let found: [(&str, Found); 12] = [
         ("surface.processes", counted(each(&|profile| profile.processes.iter().map(command).collect()))),
         (
             "surface.root-processes",
@@ -168,7 +171,9 @@ mod tests {
     fn java_programs_are_known_by_their_class() {
         let class = |command: &str| process(command).main_class().map(str::to_owned);
         assert_eq!(
-            class("/usr/lib/jvm/bin/java -cp /a:/b -Xmx1g --add-opens java.base/x=ALL org.apache.spark.Worker --port 1"),
+            class(
+                "/usr/lib/jvm/bin/java -cp /a:/b -Xmx1g --add-opens java.base/x=ALL org.apache.spark.Worker --port 1"
+            ),
             Some("org.apache.spark.Worker".to_owned())
         );
         assert_eq!(class("java -jar /opt/app.jar x"), Some("/opt/app.jar".to_owned()));
@@ -195,8 +200,11 @@ mod tests {
             Reading::Value(value) => value,
             Reading::Missing(ref why) => panic!("{id}: {why}"),
         };
-        let wanted: BTreeSet<&str> =
-            catalogue::ALL.iter().filter(|metric| metric.scenario == Scenario::Surface).map(|metric| metric.id).collect();
+        let wanted: BTreeSet<&str> = catalogue::ALL
+            .iter()
+            .filter(|metric| metric.scenario == Scenario::Surface)
+            .map(|metric| metric.id)
+            .collect();
         assert_eq!(values.iter().map(|value| value.metric.as_str()).collect::<BTreeSet<_>>(), wanted);
         assert_eq!((number("surface.processes"), number("surface.root-processes")), (3.0, 1.0));
         assert_eq!((number("surface.listeners"), number("surface.shells")), (2.0, 1.0));

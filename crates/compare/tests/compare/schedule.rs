@@ -36,7 +36,7 @@ proptest! {
             let count = made.len();
             made.sort();
             made.dedup();
-            let wanted = scenarios.iter().filter(|scenario| number == 1 || **scenario != Scenario::Reproducibility).count();
+            let wanted = scenarios.iter().filter(|scenario| number == 1 || !Life::makes_once(**scenario)).count();
             prop_assert_eq!((made.len(), count), (topologies * wanted, topologies * wanted));
         }
         // Topologies take turns directly after one another.
@@ -73,7 +73,7 @@ fn seeds_give_different_orders_and_neither_topology_is_always_first() {
     let order = |seed| Plan::new(&names(2), &Scenario::ALL, 20, seed).slots().to_vec();
     assert_ne!(order(1), order(2));
     let firsts = order(1).chunks(2).filter(|turns| turns[0].topology == name("topology-0")).count();
-    assert!((12..=29).contains(&firsts), "{firsts} of 41");
+    assert!((6..=15).contains(&firsts), "{firsts} of 21");
 }
 
 #[test]

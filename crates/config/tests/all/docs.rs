@@ -1,7 +1,7 @@
 //! Every KDL block in the documentation is read.
 //!
 //! A block that begins with ```` ```kdl ```` is a whole file. With `fragment=top`, `fragment=topology` or
-//! `fragment=machine` behind it, it is a piece that stands in such a place; `fragment=mutable` is a machine's that is provisioned,
+//! `fragment=machine` behind it, it is a piece that stands in such a place; `fragment=comparison` one at the top beside two topologies; `fragment=mutable` is a machine's that is provisioned,
 //! `fragment=recipe` a recipe's file.
 
 use super::support::render;
@@ -46,6 +46,13 @@ fn wrap(kind: &str, text: &str) -> Option<String> {
     Some(match kind {
         "" => text.to_owned(),
         "fragment=top" => format!("workspace \"example\"\n{text}"),
+        "fragment=comparison" => {
+            let machines = "defaults { box \"debian\" }\nmachine \"master\"\nmachine \"worker\" role=\"worker\" count=\"{workers}\"";
+            let mutable = format!("topology \"naughty\" idiom=\"mutable\" {{\n{machines}\n}}");
+            let immutable = format!("topology \"immutable\" idiom=\"immutable\" {{\n{machines}\n}}");
+            let checks = ["ring", "pi"].map(|name| format!("check \"{name}\" on=\"master\" {{ run \"true\" }}"));
+            format!("{COMMON}\n{mutable}\n{immutable}\n{}\n{text}", checks.join("\n"))
+        }
         "fragment=topology" => format!("{COMMON}\ntopology \"example\" idiom=\"immutable\" {{\n{text}\n}}"),
         "fragment=machine" => format!(
             "{COMMON}\ntopology \"example\" idiom=\"immutable\" {{\nnetwork \"net\" subnet=\"10.8.0.0/24\"\ndefaults {{ box \"spark\"; limits cpus=1 memory=\"1GiB\" }}\nmachine \"spark-master\"\nmachine \"spark-worker\" count=2\nmachine \"node\" count=1 role=\"node\" {{\n{text}\n}}\n}}"

@@ -333,3 +333,31 @@ fn a_mistake_in_defaults_or_a_group_is_reported_once() {
     let text = text.replace("defaults {", "defaults { cmmand \"x\";");
     assert_eq!(wrong(&text).len(), 3, "{:#?}", wrong(&text));
 }
+
+#[test]
+fn of_comparisons() {
+    let compare = |body: &str| {
+        let machine = "box \"b\" { bootstrap \"bookworm\" }\nvariable \"size\" 1";
+        let of = |name: &str| format!("topology \"{name}\" idiom=\"immutable\" {{ machine \"m\" {{ box \"b\" }} }}");
+        let check = "check \"job\" on=\"m\" { run \"true\" }\ncheck \"only\" on=\"one/m\" { run \"true\" }";
+        top(&format!("{machine}\n{}\n{}\n{check}\n{body}", of("one"), of("two")))
+    };
+    one(&compare("compare \"one\""), "a comparison needs two topologies or more");
+    one(&compare("compare \"one\" \"tow\""), "there is no topology `tow` | did you mean `two`?");
+    one(&compare("compare \"one\" \"one\""), "topology `one` is named twice");
+    one(&compare("compare \"one\" \"two\"\ncompare \"one\" \"two\""), "`compare` is given twice");
+    one(&compare("compare \"one\" \"two\" { runs 0 }"), "`runs` is from 1 to 1000, not 0");
+    one(&compare("compare \"one\" \"two\" { job \"only\" }"), "topology `two` has no check `only`");
+    one(
+        &compare("compare \"one\" \"two\" { checks \"jb\" }"),
+        "topology `one` has no check `jb` | did you mean `job`?",
+    );
+    one(&compare("compare \"one\" \"two\" { checks }"), "`checks` needs at least one check");
+    one(&compare("compare \"one\" \"two\" { scenario \"boot\" }"), "`scenario` cannot be \"boot\"");
+    one(
+        &compare("compare \"one\" \"two\" { change \"sise\" 2 }"),
+        "there is no variable `sise` | did you mean `size`?",
+    );
+    one(&compare("compare \"one\" \"two\" { change \"size\" }"), "`change` needs its new value");
+    one(&compare("compare \"one\" \"two\" { run 3 }"), "did you mean `runs`?");
+}

@@ -5,12 +5,12 @@ use crate::{
     drift::{Inside, PACKAGES},
 };
 use bytes::Bytes;
-use rig_compare::surface::{FORMAT, Profile, profile};
+use rig_compare::surface::{FORMAT, Process, Profile, profile};
 use rig_model::MachineSpec;
 use rig_provider_api::{Context, Provider};
 
-/// Prints processes with their rights, and the sockets. All of it is the kernel's own word. Processes that come after the list
-/// was made, as the helpers of this very program, are not in it.
+/// Prints processes with their rights: the kernel's own word. Processes that come after the list was made, as the helpers of
+/// this very program, are not in it.
 const PROCESSES: &str = r#"
 logins=
 for folder in /proc/[0-9]*; do
@@ -35,6 +35,10 @@ for folder in /proc/[0-9]*; do
     tr '\0\n' '\037 ' 2>/dev/null <"$folder/cmdline"
     printf '\n'
 done
+"#;
+
+/// Prints sockets, and files that lend rights.
+const REACH: &str = r#"
 printf '\0'
 cat /proc/net/tcp /proc/net/tcp6 2>/dev/null
 printf '\0'
@@ -77,8 +81,30 @@ pub(super) async fn look(
     access: &Access,
     machine: &MachineSpec,
 ) -> Result<Profile, EngineError> {
+    ask(cx, provider, access, machine, &format!("{PROCESSES}{REACH}{PACKAGES}{ACCOUNTS}")).await
+}
+
+/// Asks a running machine for its processes alone.
+pub(super) async fn processes(
+    cx: &Context,
+    provider: &dyn Provider,
+    access: &Access,
+    machine: &MachineSpec,
+) -> Result<Vec<Process>, EngineError> {
+    // All the other parts are empty.
+    let program = format!("{PROCESSES}printf '\\0\\0\\0\\0\\0\\0'");
+    Ok(ask(cx, provider, access, machine, &program).await?.processes)
+}
+
+async fn ask(
+    cx: &Context,
+    provider: &dyn Provider,
+    access: &Access,
+    machine: &MachineSpec,
+    program: &str,
+) -> Result<Profile, EngineError> {
     let inside = Inside::enter(cx, provider, access, machine).await?;
-    let program = format!("printf '{FORMAT}\\n\\0'{PROCESSES}{PACKAGES}{ACCOUNTS}");
+    let program = format!("printf '{FORMAT}\\n\\0'{program}");
     let output = inside.run(cx, &program, Bytes::new()).await?;
     profile(&String::from_utf8_lossy(&output.stdout)).ok_or_else(|| EngineError::Host {
         doing: format!("looking at what machine {} exposes", machine.id),

@@ -10,10 +10,14 @@ use rig_compare::{
 };
 use rig_model::MachineSpec;
 use rig_provider_api::{Context, Provider};
-use std::collections::BTreeMap;
+use rig_ssh::quote;
+use std::{collections::BTreeMap, time::Duration};
 
 /// How many machines are looked into at the same time.
 pub(super) const AT_ONCE: usize = 8;
+
+/// How often it is looked what runs beside a job.
+const WATCH: Duration = Duration::from_millis(700);
 
 /// What was found in the machines of a topology that had just become ready.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +26,8 @@ pub(super) struct Found {
     pub(super) profiles: Vec<(String, Profile)>,
     /// The Java programs with their settings.
     pub(super) running: Vec<Running>,
+    /// The Java programs that ran while the first job did, once each.
+    pub(super) working: Vec<Running>,
 }
 
 /// Looks into machines.
@@ -33,18 +39,15 @@ pub(super) async fn look(
 ) -> Result<Found, EngineError> {
     let each = machines.iter().map(|machine| async move {
         let profile = exposure::look(cx, provider, access, machine).await?;
-        let java: Vec<&Process> =
-            profile.processes.iter().filter(|process| process.main_class().is_some()).collect();
+        let java: Vec<&Process> = profile.processes.iter().filter(|process| process.main_class().is_some()).collect();
         let mut running = Vec::new();
         if !java.is_empty() {
             let inside = Inside::enter(cx, provider, access, machine).await?;
             for process in java {
-                running.push(Running {
-                    role: role(machine),
-                    origin: machine.origin.to_string(),
-                    settings: settings(cx, &inside, process).await?,
-                    process: process.clone(),
-                });
+                let (settings, arguments) = given(cx, &inside, process).await?;
+                let mut process = process.clone();
+                process.command.extend(arguments);
+                running.push(Running { role: role(machine), origin: machine.origin.to_string(), settings, process });
             }
         }
         Ok::<_, EngineError>((machine.id.machine.to_string(), profile, running))
@@ -58,21 +61,72 @@ pub(super) async fn look(
     Ok(found)
 }
 
-/// The variables of a process that say how much it may use. Only its own user may read them: root in a container has no right
-/// to look into the processes of others.
-async fn settings(
+/// Looks which Java programs run in machines until something has ended: executors are there only while a job is.
+pub(super) async fn watch<T>(
+    cx: &Context,
+    provider: &dyn Provider,
+    access: &Access,
+    machines: &[&MachineSpec],
+    until: impl Future<Output = T>,
+) -> (T, Vec<Running>) {
+    let mut seen: Vec<Running> = Vec::new();
+    let watch = async {
+        loop {
+            let each = machines.iter().map(|machine| async move {
+                // A machine that cannot be asked just now is asked again.
+                let processes = exposure::processes(cx, provider, access, machine).await.unwrap_or_default();
+                let java = processes.into_iter().filter(|process| process.main_class().is_some());
+                let running = |process| Running {
+                    role: role(machine),
+                    origin: machine.origin.to_string(),
+                    process,
+                    settings: BTreeMap::new(),
+                };
+                java.map(running).collect::<Vec<_>>()
+            });
+            for running in futures_util::future::join_all(each).await.into_iter().flatten() {
+                let same =
+                    |known: &Running| known.role == running.role && known.process.command == running.process.command;
+                if !seen.iter().any(same) {
+                    seen.push(running);
+                }
+            }
+            tokio::time::sleep(WATCH).await;
+        }
+    };
+    let result = tokio::select! {
+        result = until => result,
+        () = watch => unreachable!("it watches until it is dropped"),
+    };
+    (result, seen)
+}
+
+/// The variables of a process that say how much it may use, and the arguments that it reads from files (`@/opt/app/options`,
+/// as the virtual machine takes them). Only its own user may read the variables: root in a container has no right to look
+/// into the processes of others.
+async fn given(
     cx: &Context,
     inside: &Inside<'_>,
     process: &Process,
-) -> Result<BTreeMap<String, String>, EngineError> {
+) -> Result<(BTreeMap<String, String>, Vec<String>), EngineError> {
     let ends: Vec<&str> = SETTINGS.iter().map(|(end, _)| *end).collect();
-    let program = format!(
-        "tr '\\0' '\\n' 2>/dev/null </proc/{}/environ | grep -E '^[A-Za-z_][A-Za-z0-9_]*({})='",
+    let mut program = format!(
+        "tr '\\0' '\\n' 2>/dev/null </proc/{}/environ | grep -E '^[A-Za-z_][A-Za-z0-9_]*({})='; printf '\\0'",
         process.pid,
         ends.join("|")
     );
+    let files = process.command.iter().filter_map(|word| word.strip_prefix('@')).filter(|path| path.starts_with('/'));
+    for path in files {
+        program.push_str(&format!("; cat {} 2>/dev/null", quote(path)));
+    }
     let user = format!("{}:{}", process.uid, process.gid);
     let output = inside.run_as(cx, &user, &program, Bytes::new()).await?;
     let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text.lines().filter_map(|line| line.split_once('=')).map(|(n, v)| (n.to_owned(), v.to_owned())).collect())
+    let (settings, arguments) = text.split_once('\0').unwrap_or((&text, ""));
+    let settings = settings.lines().filter_map(|line| line.split_once('='));
+    let arguments = arguments.lines().filter(|line| !line.trim_start().starts_with('#'));
+    Ok((
+        settings.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        arguments.flat_map(str::split_whitespace).map(str::to_owned).collect(),
+    ))
 }

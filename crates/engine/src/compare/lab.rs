@@ -69,8 +69,11 @@ pub trait Lab {
     /// Removes everything: machines, networks, volumes, of all topologies.
     async fn clear(&self) -> Result<Deed, LabError>;
 
-    /// Builds the boxes of a topology anew, without anything cached.
-    async fn rebuild(&self, topology: &Name) -> Result<(), LabError>;
+    /// Brings a topology up from boxes that are built anew, without anything cached, beside those that are there.
+    async fn up_anew(&self, topology: &Name) -> Result<Deed, LabError>;
+
+    /// Removes the boxes that [`Lab::up_anew`] built. None is success.
+    async fn discard(&self) -> Result<(), LabError>;
 
     /// Forgets boxes and downloads, so that the next `up` begins without them.
     async fn forget(&self) -> Result<(), LabError>;

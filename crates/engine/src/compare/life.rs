@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{Access, CheckResult, Session, run_check};
 use jiff::Timestamp;
-use rig_compare::{Caches, Life as Kind, Measured, Run, RunOutcome, Slot};
+use rig_compare::{Caches, Life as Kind, Measured, Run, RunOutcome, Slot, facts::Running};
 use rig_model::{Bytes, CheckSpec, MachineId, MachineSpec, Name, ObservedMachine, Scenario, Topology};
 use rig_provider_api::{Context, MachineRef, ObserveScope, Provider};
 use std::time::{Duration, Instant};
@@ -24,6 +24,8 @@ pub(super) struct Life<'a> {
     pub(super) caches: Caches,
     /// Whether the first job has been done in it.
     pub(super) worked: bool,
+    /// Whether it is still to be found out what runs beside a job.
+    pub(super) curious: bool,
 }
 
 /// What is known of a topology that has just become ready.
@@ -38,6 +40,25 @@ pub(super) struct Risen {
     pub(super) found: Result<Found, String>,
 }
 
+/// How far a life has come.
+pub(super) enum Step {
+    /// It comes up.
+    Rises,
+    /// It is up after this time, or is not, with the reason.
+    Risen(Duration, Option<String>),
+    /// A scenario begins.
+    Begins(Scenario),
+    /// A scenario ended after this time, with the reason when it failed.
+    Ended(Scenario, Duration, Option<String>),
+}
+
+fn outcome_error(outcome: &RunOutcome) -> Option<String> {
+    match outcome {
+        RunOutcome::Measured { .. } => None,
+        RunOutcome::Failed { why } => Some(why.clone()),
+    }
+}
+
 /// What was made of a life.
 pub(super) struct Lived {
     /// A run for each scenario.
@@ -48,15 +69,18 @@ pub(super) struct Lived {
 
 impl Life<'_> {
     /// Lives it. A scenario that fails is a run that failed; only an interruption ends it early.
-    pub(super) async fn live(mut self, mut told: impl FnMut(Scenario)) -> Result<Lived, LabError> {
+    pub(super) async fn live(mut self, mut told: impl FnMut(Step)) -> Result<Lived, LabError> {
         let mut lived = Lived { runs: Vec::new(), found: None };
         let (mut started, mut began) = (Timestamp::now(), Instant::now());
+        told(Step::Rises);
         let risen = match self.rise().await {
             Err(LabError::Interrupted) => return Err(LabError::Interrupted),
             risen => risen.map_err(|error| format!("topology {} did not come up: {error}", self.slot.topology)),
         };
+        told(Step::Risen(began.elapsed(), risen.as_ref().err().cloned()));
+        let mut working = Vec::new();
         for scenario in &self.slot.scenarios {
-            told(*scenario);
+            told(Step::Begins(*scenario));
             let outcome = match &risen {
                 Err(why) => RunOutcome::Failed { why: why.clone() },
                 Ok(risen) => match self.scenario(*scenario, risen).await {
@@ -65,6 +89,7 @@ impl Life<'_> {
                     Err(LabError::Interrupted) => return Err(LabError::Interrupted),
                 },
             };
+            told(Step::Ended(*scenario, began.elapsed(), outcome_error(&outcome)));
             lived.runs.push(Run {
                 topology: self.slot.topology.clone(),
                 scenario: *scenario,
@@ -74,12 +99,17 @@ impl Life<'_> {
                 outcome,
             });
             (started, began) = (Timestamp::now(), Instant::now());
+            // A job of its own, which nothing is measured of: looking takes time from what is looked at.
+            if self.curious && self.worked && *scenario == Scenario::Drift {
+                working = self.working().await?;
+                self.curious = false;
+            }
         }
         // What cannot be removed now keeps the next life from its clean start, and is said there.
         if let Err(LabError::Interrupted) = self.lab.clear().await {
             return Err(LabError::Interrupted);
         }
-        lived.found = risen.ok().and_then(|risen| risen.found.ok());
+        lived.found = risen.ok().and_then(|risen| risen.found.ok()).map(|found| Found { working, ..found });
         Ok(lived)
     }
 
@@ -130,6 +160,18 @@ impl Life<'_> {
         let access = self.access();
         let machines: Vec<&MachineSpec> = self.topology()?.machines.iter().collect();
         Ok(facts::look(&self.look(), self.provider(), &access, &machines).await?)
+    }
+
+    /// The Java programs that run while the first job does.
+    async fn working(&self) -> Result<Vec<Running>, LabError> {
+        let Some(job) = &self.setup.job else { return Ok(Vec::new()) };
+        let access = self.access();
+        let machines: Vec<&MachineSpec> = self.topology()?.machines.iter().collect();
+        let (result, working) = facts::watch(&self.look(), self.provider(), &access, &machines, self.check(job)).await;
+        match result {
+            Err(LabError::Interrupted) => Err(LabError::Interrupted),
+            _ => Ok(working),
+        }
     }
 
     /// What the machines together have received since they were started.
@@ -191,7 +233,8 @@ impl Life<'_> {
         let session = self.session();
         let same = |check: &&CheckSpec| check.topology == self.slot.topology && check.name == *name;
         let check = session.workspace.checks.iter().find(same);
-        let check = check.ok_or_else(|| LabError::Failed(format!("topology {} has no check {name}", self.slot.topology)))?;
+        let check =
+            check.ok_or_else(|| LabError::Failed(format!("topology {} has no check {name}", self.slot.topology)))?;
         let machines: Vec<ObservedMachine> = self.machines().await?.into_iter().map(|(_, seen)| seen).collect();
         let ip = Session::addresses(&session.workspace, &machines);
         let result = run_check(session, self.cx, check, &ip).await;

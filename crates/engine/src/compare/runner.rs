@@ -3,18 +3,18 @@
 use super::{
     facts::Found,
     lab::{Lab, LabError},
-    life::Life,
+    life::{Life, Step},
     setup::Setup,
 };
 use crate::EventSink;
 use jiff::Timestamp;
 use rig_compare::{
-    Comparison, Plan, RunOutcome, Slot,
-    facts::{add_packages, add_running, declared},
-    fairness::{TopologyFacts, differences},
+    Comparison, Plan, Slot,
+    facts::{add_packages, add_running, add_working, declared},
+    fairness::{Difference, TopologyFacts, differences},
     layers, remaining_seconds,
 };
-use rig_model::{Event, Name, Scenario};
+use rig_model::{Event, Name, OpId, Outcome, Phase, seconds};
 use rig_provider_api::Context;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -30,6 +30,15 @@ pub enum End {
     Interrupted,
     /// It could not go on.
     Stopped(String),
+}
+
+impl From<LabError> for End {
+    fn from(error: LabError) -> Self {
+        match error {
+            LabError::Interrupted => Self::Interrupted,
+            LabError::Failed(why) => Self::Stopped(why),
+        }
+    }
 }
 
 /// Makes the runs of a comparison.
@@ -48,6 +57,14 @@ impl Runner<'_> {
     /// Makes what is left of the runs. Each life is kept when it is over, so that nothing of it is lost whatever comes.
     pub async fn run(&self, comparison: &mut Comparison) -> End {
         let mut found = BTreeMap::new();
+        // What a killed comparison left of boxes that it built a second time.
+        let clean = async {
+            self.lab.clear().await?;
+            self.lab.discard().await
+        };
+        if let Err(error) = clean.await {
+            return error.into();
+        }
         if comparison.runs.is_empty() {
             comparison.fairness = self.differences(&found);
         }
@@ -66,17 +83,12 @@ impl Runner<'_> {
                 slot: &slot,
                 caches: comparison.caches,
                 worked: false,
+                curious: !found.contains_key(&slot.topology),
             };
-            let lived = match life.live(|scenario| self.tell_scenario(&slot, scenario)).await {
+            let lived = match life.live(|step| self.tell_step(&slot, step)).await {
                 Ok(lived) => lived,
-                Err(_) => return End::Interrupted,
+                Err(error) => return error.into(),
             };
-            for run in &lived.runs {
-                if let RunOutcome::Failed { why } = &run.outcome {
-                    let text = format!("{} {}, run {}: {why}", run.topology, run.scenario, run.number);
-                    self.sink.emit(Event::Warning { text });
-                }
-            }
             let failed = lived.runs.iter().all(|run| run.failure().is_some());
             // An engine that went away fails every run after it: that is no finding about a topology.
             if failed && let Err(why) = self.lab.session().provider.probe(&self.cx.within(ANSWER)).await {
@@ -87,24 +99,21 @@ impl Runner<'_> {
             }
             comparison.runs.extend(lived.runs);
             if let Some(seen) = lived.found {
-                found.insert(slot.topology.clone(), seen);
+                let known = found.entry(slot.topology.clone()).or_insert_with(|| seen.clone());
+                if known.working.is_empty() {
+                    known.working = seen.working;
+                }
                 if found.len() == self.setup.topologies.len() {
                     comparison.fairness = self.differences(&found);
                 }
             }
             layers::tell_unique(comparison);
             comparison.updated = Timestamp::now();
-            match self.lab.keep(comparison) {
-                Ok(()) => {}
-                Err(LabError::Interrupted) => return End::Interrupted,
-                Err(LabError::Failed(why)) => return End::Stopped(why),
+            if let Err(error) = self.lab.keep(comparison) {
+                return error.into();
             }
         }
-        match self.lab.clear().await {
-            Ok(_) => End::Done,
-            Err(LabError::Interrupted) => End::Interrupted,
-            Err(LabError::Failed(why)) => End::Stopped(why),
-        }
+        self.lab.clear().await.map_or_else(End::from, |_| End::Done)
     }
 
     fn tell(&self, comparison: &Comparison, slot: &Slot) {
@@ -120,30 +129,67 @@ impl Runner<'_> {
         self.sink.emit(Event::Note { text });
     }
 
-    fn tell_scenario(&self, slot: &Slot, scenario: Scenario) {
-        self.sink.emit(Event::Note { text: format!("  {}: {scenario} …", slot.topology) });
+    fn tell_step(&self, slot: &Slot, step: Step) {
+        let (phase, machine) = (Phase::Converge, None);
+        // One thing happens at a time.
+        let op = OpId(0);
+        let begins = |what: &str| {
+            let title = format!("{}: {what}", slot.topology);
+            Event::OperationStarted { op, title, phase, machine: None }
+        };
+        let ends = |what: &str, elapsed, failure: Option<String>| Event::OperationFinished {
+            op,
+            title: format!("{}: {what}", slot.topology),
+            phase,
+            machine,
+            seconds: seconds(elapsed),
+            outcome: failure.map_or(Outcome::Done, |error| Outcome::Failed { error }),
+        };
+        self.sink.emit(match step {
+            Step::Rises => begins("clean start"),
+            Step::Risen(elapsed, failure) => ends("clean start", elapsed, failure),
+            Step::Begins(scenario) => begins(scenario.as_str()),
+            Step::Ended(scenario, elapsed, failure) => ends(scenario.as_str(), elapsed, failure),
+        });
     }
 
     /// What differs between the topologies: of what the file declares, and of what was found in the machines of those that
     /// have been up.
-    fn differences(&self, found: &BTreeMap<Name, Found>) -> Vec<rig_compare::fairness::Difference> {
+    fn differences(&self, found: &BTreeMap<Name, Found>) -> Vec<Difference> {
         let workspace = &self.lab.session().workspace;
         let mut checks = self.setup.checks.clone();
         checks.extend(self.setup.job.clone());
         let mut facts: Vec<(Name, TopologyFacts)> = Vec::new();
-        let mut profiles = Vec::new();
+        let (mut profiles, mut working) = (Vec::new(), Vec::new());
         for topology in self.setup.topologies.iter().filter_map(|name| workspace.topologies.get(name)) {
             let mut own = declared(workspace, topology, &checks);
             if let Some(found) = found.get(&topology.name) {
                 add_running(&mut own, &found.running);
                 profiles.push(found.profiles.iter().map(|(_, profile)| profile.clone()).collect());
+                working.push(found.working.clone());
             }
             facts.push((topology.name.clone(), own));
         }
         if profiles.len() == facts.len() {
             add_packages(&mut facts, &profiles);
+            add_working(&mut facts, &working);
         }
-        differences(&facts)
+        self.beside_the_file(differences(&facts))
+    }
+}
+
+impl Runner<'_> {
+    /// The same with places named as from the folder of the file: a report goes to people who have another one.
+    fn beside_the_file(&self, mut differences: Vec<Difference>) -> Vec<Difference> {
+        let folder = format!("{}/", self.lab.session().folder);
+        for fact in differences.iter_mut().flat_map(|one| &mut one.stated).filter_map(|stated| stated.fact.as_mut()) {
+            for text in fact.origin.iter_mut().chain([&mut fact.value]) {
+                if let Some(short) = text.strip_prefix(&folder) {
+                    *text = short.to_owned();
+                }
+            }
+        }
+        differences
     }
 }
 

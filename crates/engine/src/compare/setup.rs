@@ -81,21 +81,26 @@ impl Setup {
                 }
                 Scenario::Drift if checks.is_empty() => Some("there is no check that all topologies have".to_owned()),
                 Scenario::ScaleOut | Scenario::Replace => nodes.as_ref().err().cloned(),
-                Scenario::Change if change.is_none() => {
-                    Some("the file does not say what changes: `compare … { change \"variable\" \"value\"; }`".to_owned())
-                }
+                Scenario::Change if change.is_none() => Some(
+                    "the file does not say what changes: `compare … { change \"variable\" \"value\"; }`".to_owned(),
+                ),
                 _ => None,
             }
         };
-        let named: Vec<Scenario> =
-            if wishes.scenarios.is_empty() { spec.map_or_else(Vec::new, |spec| spec.scenarios.clone()) } else { wishes.scenarios.clone() };
+        let named: Vec<Scenario> = if wishes.scenarios.is_empty() {
+            spec.map_or_else(Vec::new, |spec| spec.scenarios.clone())
+        } else {
+            wishes.scenarios.clone()
+        };
         if let Some((scenario, why)) = named.iter().find_map(|scenario| Some((scenario, why_not(*scenario)?))) {
             let message = format!("scenario {scenario} cannot be measured: {why}");
-            return Err(SetupError::new(message, "leave the scenario out, or say what it needs in the file's `compare` node"));
+            return Err(SetupError::new(
+                message,
+                "leave the scenario out, or say what it needs in the file's `compare` node",
+            ));
         }
-        let wanted = |scenario: &Scenario| {
-            (named.is_empty() || named.contains(scenario)) && !wishes.without.contains(scenario)
-        };
+        let wanted =
+            |scenario: &Scenario| (named.is_empty() || named.contains(scenario)) && !wishes.without.contains(scenario);
         let (mut scenarios, mut left_out) = (Vec::new(), Vec::new());
         for scenario in Scenario::ALL.into_iter().filter(wanted) {
             match why_not(scenario) {
@@ -134,7 +139,10 @@ fn topologies(workspace: &Workspace, spec: Option<&CompareSpec>, wished: &[Name]
         };
         if !seen.insert(name) {
             let message = format!("topology {name} is named twice");
-            return Err(SetupError::new(message, "a topology compared with itself shows nothing but noise: name each once"));
+            return Err(SetupError::new(
+                message,
+                "a topology compared with itself shows nothing but noise: name each once",
+            ));
         }
         if topology.machines.is_empty() {
             return Err(SetupError::new(format!("topology {name} has no machine"), "declare one, or set its `count`"));
@@ -147,9 +155,9 @@ fn topologies(workspace: &Workspace, spec: Option<&CompareSpec>, wished: &[Name]
 }
 
 fn has_check(workspace: &Workspace, topologies: &[Name], name: &Name) -> bool {
-    topologies.iter().all(|topology| {
-        workspace.checks.iter().any(|check| check.topology == *topology && check.name == *name)
-    })
+    topologies
+        .iter()
+        .all(|topology| workspace.checks.iter().any(|check| check.topology == *topology && check.name == *name))
 }
 
 /// The checks that all topologies have, in the file's order. What restarts machines is a scenario of its own.
@@ -198,7 +206,8 @@ fn nodes(workspace: &Workspace, spec: Option<&CompareSpec>, topologies: &[Name])
         return everywhere(role);
     }
     let mut roles: Vec<(usize, String)> = Vec::new();
-    for machine in topologies.first().and_then(|name| workspace.topologies.get(name)).iter().flat_map(|of| &of.machines) {
+    for machine in topologies.first().and_then(|name| workspace.topologies.get(name)).iter().flat_map(|of| &of.machines)
+    {
         let role = rig_compare::facts::role(machine);
         match roles.iter_mut().find(|(_, known)| *known == role) {
             Some((count, _)) => *count += 1,

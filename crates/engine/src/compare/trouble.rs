@@ -39,10 +39,8 @@ impl Life<'_> {
         futures_util::future::try_join_all(kills).await?;
         self.up().await?;
         let killed = began.elapsed();
-        let values = [
-            value("restart.stop-ready", stopped.as_secs_f64()),
-            value("restart.kill-ready", killed.as_secs_f64()),
-        ];
+        let values =
+            [value("restart.stop-ready", stopped.as_secs_f64()), value("restart.kill-ready", killed.as_secs_f64())];
         Ok(values.into_iter().flatten().collect())
     }
 
@@ -65,7 +63,8 @@ impl Life<'_> {
         let change = self.setup.change.clone().ok_or_else(|| LabError::Failed("nothing changes".to_owned()))?;
         let what = format!("{}={}", change.0, change.1);
         let began = Instant::now();
-        let deed = self.lab.up(&self.slot.topology, &Variation { variables: vec![change], ..Variation::default() }).await?;
+        let deed =
+            self.lab.up(&self.slot.topology, &Variation { variables: vec![change], ..Variation::default() }).await?;
         let elapsed = began.elapsed();
         if deed.plan.operations.is_empty() {
             let topology = &self.slot.topology;

@@ -7,10 +7,7 @@ use super::{
     work::{MATTERS, Taken},
 };
 use crate::drift::Look;
-use rig_compare::{
-    Detail, Measured,
-    surface::DETAILS,
-};
+use rig_compare::{Detail, Measured, surface::DETAILS};
 use rig_drift::{Manifest, compare};
 use rig_model::{MachineId, MachineSpec, Name};
 use std::{
@@ -32,8 +29,8 @@ const NOTHING: f64 = 0.0;
 struct Built {
     /// What is in one machine of each group.
     machines: Vec<Taken>,
-    /// The images that machines are made from.
-    images: BTreeMap<MachineId, String>,
+    /// The layers of the boxes that machines are made from, by what they hold.
+    layers: BTreeMap<MachineId, Vec<String>>,
 }
 
 impl Life<'_> {
@@ -41,8 +38,7 @@ impl Life<'_> {
     pub(super) async fn twice(&self) -> Result<Vec<Measured>, LabError> {
         let first = self.built().await?;
         self.lab.clear().await?;
-        self.lab.rebuild(&self.slot.topology).await?;
-        self.up().await?;
+        self.lab.up_anew(&self.slot.topology).await?;
         let second = self.built().await?;
         let mut details = Vec::new();
         let mut packages = true;
@@ -54,9 +50,9 @@ impl Life<'_> {
             let detail = |path: &str, class: String| Detail::of_class(format!("{}:{path}", old.machine.machine), class);
             details.extend(files.map(|file| detail(&file.path, file.class.to_string())));
         }
-        let same_images = !first.images.is_empty() && first.images == second.images;
+        let same_layers = !first.layers.is_empty() && first.layers == second.layers;
         let grade = if details.is_empty() {
-            if same_images { DIGEST } else { FILES }
+            if same_layers { DIGEST } else { FILES }
         } else if packages {
             PACKAGES
         } else if self.checks_hold().await? {
@@ -64,6 +60,8 @@ impl Life<'_> {
         } else {
             NOTHING
         };
+        self.lab.clear().await?;
+        self.lab.discard().await?;
         details.truncate(DETAILS);
         Ok(value("reproducibility.grade", grade).map(|value| value.with_details(details)).into_iter().collect())
     }
@@ -94,14 +92,18 @@ impl Life<'_> {
             machines.push(Taken { machine: spec.id.clone(), manifest, classifier: look.classifier });
         }
         let references: Vec<_> = running.iter().map(|(_, seen)| self.reference(&seen.id)).collect();
-        let images = match self.provider().usage() {
+        let layers = match self.provider().usage() {
             None => BTreeMap::new(),
             Some(usage) => {
                 let disk = usage.disk(&cx, &references).await?;
-                let each = disk.images.into_iter();
-                each.flat_map(|image| image.machines.into_iter().map(move |machine| (machine, image.id.clone()))).collect()
+                let mut layers = BTreeMap::new();
+                for image in disk.images {
+                    let own: Vec<String> = image.layers.into_iter().map(|layer| layer.id).collect();
+                    layers.extend(image.machines.into_iter().map(|machine| (machine, own.clone())));
+                }
+                layers
             }
         };
-        Ok(Built { machines, images })
+        Ok(Built { machines, layers })
     }
 }

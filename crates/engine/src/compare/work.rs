@@ -64,7 +64,10 @@ impl Life<'_> {
             for file in &machine.drift.files {
                 paths += 1;
                 *counts.entry(file.class).or_default() += 1;
-                details.push(Detail::of_class(format!("{}:{}", machine.machine.machine, file.path), file.class.to_string()));
+                details.push(Detail::of_class(
+                    format!("{}:{}", machine.machine.machine, file.path),
+                    file.class.to_string(),
+                ));
             }
         }
         // What matters most is kept when there are too many.
@@ -108,14 +111,16 @@ impl Life<'_> {
         let images: u64 = layers.values().map(|bytes| bytes.0).sum();
         let written: u64 = disk.written.values().map(|bytes| bytes.0).sum();
         let volumes: u64 = disk.volumes.values().map(|bytes| bytes.0).sum();
-        let by_machine = disk.written.iter().map(|(machine, bytes)| Detail::of_class(bytes.to_string(), machine.to_string()));
+        let by_machine =
+            disk.written.iter().map(|(machine, bytes)| Detail::of_class(bytes.to_string(), machine.to_string()));
         let parts = [("images", images), ("written by the machines", written), ("volumes", volumes)];
         let parts = parts.map(|(what, bytes)| Detail::of_class(Bytes(bytes).to_string(), what));
         let values = [
             value("size.image-bytes", images as f64)
                 .map(|value| value.with_details(layers.iter().map(|(id, bytes)| layers::detail(id, *bytes)).collect())),
             value("size.writable-bytes", written as f64).map(|value| value.with_details(by_machine.collect())),
-            value("size.disk-bytes", (images + written + volumes) as f64).map(|value| value.with_details(parts.to_vec())),
+            value("size.disk-bytes", (images + written + volumes) as f64)
+                .map(|value| value.with_details(parts.to_vec())),
         ];
         Ok(values.into_iter().flatten().collect())
     }

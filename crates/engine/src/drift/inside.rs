@@ -61,7 +61,10 @@ impl<'a> Inside<'a> {
         let output = match &self.way {
             Way::Exec(provider) => {
                 let command = ["/bin/sh", "-c", program].map(str::to_owned).to_vec();
-                let request = ExecRequest { command, user: Some(user.to_owned()), ..ExecRequest::default() };
+                // The folder of the machine's service may be closed to root, who has no rights over the files of others in
+                // some machines; programs that cannot return to where they began give up.
+                let workdir = Some("/".to_owned());
+                let request = ExecRequest { command, user: Some(user.to_owned()), workdir, ..ExecRequest::default() };
                 run_with_input(*provider, cx, (machine, &doing), &request, input, LARGEST).await?
             }
             Way::Ssh(session) => {

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+mod compare;
 mod drift;
 mod machines;
 mod provisioning;
