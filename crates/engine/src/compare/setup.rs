@@ -135,7 +135,7 @@ fn topologies(workspace: &Workspace, spec: Option<&CompareSpec>, wished: &[Name]
     let mut seen = BTreeSet::new();
     for name in &names {
         let Some(topology) = workspace.topologies.get(name) else {
-            return Err(SetupError::new(format!("there is no topology {name:?}"), known()));
+            return Err(SetupError::new(format!("there is no topology \"{name}\""), known()));
         };
         if !seen.insert(name) {
             let message = format!("topology {name} is named twice");

@@ -95,6 +95,7 @@ fn what_cannot_be_measured_is_left_out_unless_it_was_asked_for() {
 async fn phases_share_the_way_that_took_longest() {
     let workspace = load(CLUSTER, &[]);
     let fake = FakeProvider::new();
+    fake.machine("main/first").listens(80);
     let plan = planned(&workspace, &fake).await.unwrap();
     let report = execute(&fake, &plan, 8, Interrupt::default()).await;
     assert!(report.is_success());
