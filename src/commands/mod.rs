@@ -2,6 +2,7 @@
 
 mod boxes;
 mod check;
+mod confirm;
 mod destroy;
 mod doctor;
 mod drift;
@@ -15,6 +16,7 @@ mod port;
 mod provision;
 mod scale;
 mod settle;
+mod snapshot;
 mod ssh;
 mod ssh_config;
 mod status;
@@ -42,6 +44,8 @@ pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
         Command::Port(arguments) => port::run(app, &arguments).await,
         Command::Scale(arguments) => scale::run(app, &arguments).await,
         Command::Drift(arguments) => drift::run(app, &arguments).await,
+        Command::Snapshot(arguments) => snapshot::run(app, &arguments).await,
+        Command::Reset(arguments) => snapshot::reset(app, &arguments).await,
         Command::Reload(arguments) => up::reload(app, &arguments).await,
         Command::Halt(arguments) => halt::run(app, &arguments).await,
         Command::Destroy(arguments) => destroy::run(app, &arguments).await,

@@ -18,6 +18,7 @@ mod observing;
 mod ports;
 mod restart;
 mod security;
+mod snapshots;
 mod stage;
 mod sweep;
 mod volumes;
@@ -41,6 +42,7 @@ pub fn cases() -> Vec<Case> {
         ("logs", logs::cases()),
         ("watch", watch::cases()),
         ("changes", changes::cases()),
+        ("snapshots", snapshots::cases()),
         ("security", security::cases()),
         ("limits", limits::cases()),
         ("images", images::cases()),

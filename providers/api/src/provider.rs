@@ -1,6 +1,6 @@
 //! The trait that every backend implements.
 
-use crate::{Changes, Context, Dial, Exec, Images, Logs, Networks, Result, Volumes, Watch};
+use crate::{Changes, Context, Dial, Exec, Images, Logs, Networks, Result, Snapshots, Volumes, Watch};
 use async_trait::async_trait;
 use rig_model::{EngineFacts, MachineId, MachineSpec, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
 use std::time::Duration;
@@ -68,6 +68,10 @@ pub trait Provider: Send + Sync {
     }
     /// What a machine's file system has otherwise than its box.
     fn changes(&self) -> Option<&dyn Changes> {
+        None
+    }
+    /// What machines were at a moment, to go back to it.
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
         None
     }
     /// News of machines without asking.

@@ -18,6 +18,7 @@ mod logs;
 mod networks;
 mod observe;
 mod provider;
+mod snapshots;
 mod watch;
 
 pub use address::{AddressError, EngineAddress, Tls, Transport};

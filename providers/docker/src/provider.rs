@@ -6,8 +6,8 @@ use bollard::{
     Docker,
     models::NetworkConnectRequest,
     query_parameters::{
-        CreateContainerOptions, KillContainerOptions, ListContainersOptions, ListVolumesOptions,
-        RemoveContainerOptions, StartContainerOptions, StopContainerOptions,
+        CreateContainerOptions, KillContainerOptions, ListContainersOptions, ListVolumesOptions, StartContainerOptions,
+        StopContainerOptions,
     },
 };
 use rig_model::{
@@ -15,7 +15,7 @@ use rig_model::{
 };
 use rig_provider_api::{
     Changes, Context, Dial, Endpoint, Exec, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider,
-    ProviderError, Result, StopMode, Volumes, Watch,
+    ProviderError, Result, Snapshots, StopMode, Volumes, Watch,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -26,7 +26,7 @@ use std::{
 const OLDEST_API: (usize, usize) = (1, 41);
 
 /// How long to wait for the end of what the engine is at, before it is asked again.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long an engine's list may lag behind its answers.
 const LISTED: Duration = Duration::from_secs(2);
@@ -257,6 +257,7 @@ impl Provider for DockerProvider {
                 None => observed.foreign_subnets.extend(observe::subnets(&network)),
             }
         }
+        observe::settle_restored(&mut observed.machines);
         observed.volumes = volumes.into_iter().filter_map(|volume| observe::volume(volume, workspace)).collect();
         observed.machines.sort_by(|a, b| (&a.id.topology, &a.group, a.index).cmp(&(&b.id.topology, &b.group, b.index)));
         Ok(observed)
@@ -327,16 +328,9 @@ impl Provider for DockerProvider {
         let doing = format!("destroying machine {machine}");
         let name = Self::container(machine);
         cx.run(&doing, async {
-            loop {
-                let options = RemoveContainerOptions { v: true, force: true, link: false };
-                match self.docker.remove_container(&name, Some(options)).await {
-                    Ok(()) => return Ok(()),
-                    Err(error) if error::is_absent(&error) => return Ok(()),
-                    // Somebody's removal is under way: wait for its end, the caller's deadline bounds it.
-                    Err(error) if error::is_conflict(&error) => tokio::time::sleep(PAUSE).await,
-                    Err(error) => return Err(error::failure(&doing, &name, error)),
-                }
-            }
+            let remains = self.remains(&doing, machine).await?;
+            self.discard(&doing, &name).await?;
+            self.clear(&doing, remains).await
         })
         .await
     }
@@ -365,6 +359,9 @@ impl Provider for DockerProvider {
         Some(self)
     }
     fn dial(&self) -> Option<&dyn Dial> {
+        Some(self)
+    }
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
         Some(self)
     }
     fn watch(&self) -> Option<&dyn Watch> {

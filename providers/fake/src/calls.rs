@@ -26,11 +26,15 @@ pub enum Verb {
     RemoveVolume,
     Dial,
     Changes,
+    SaveSnapshot,
+    RestoreSnapshot,
+    ListSnapshots,
+    DeleteSnapshot,
     Watch,
 }
 
 impl Verb {
-    /// Whether the call changes machines, networks, volumes or boxes.
+    /// Whether the call changes machines, networks, volumes, boxes or snapshots.
     #[must_use]
     pub fn changes(self) -> bool {
         match self {
@@ -44,12 +48,16 @@ impl Verb {
             | Self::RemoveBox
             | Self::CreateNetwork
             | Self::RemoveNetwork
-            | Self::RemoveVolume => true,
+            | Self::RemoveVolume
+            | Self::SaveSnapshot
+            | Self::RestoreSnapshot
+            | Self::DeleteSnapshot => true,
             Self::Probe
             | Self::Observe
             | Self::Inspect
             | Self::Endpoint
             | Self::ListBoxes
+            | Self::ListSnapshots
             | Self::Changes
             | Self::Exec
             | Self::Logs
@@ -82,6 +90,10 @@ impl fmt::Display for Verb {
             Self::RemoveVolume => "remove-volume",
             Self::Dial => "dial",
             Self::Changes => "changes",
+            Self::SaveSnapshot => "save-snapshot",
+            Self::RestoreSnapshot => "restore-snapshot",
+            Self::ListSnapshots => "list-snapshots",
+            Self::DeleteSnapshot => "delete-snapshot",
             Self::Watch => "watch",
         })
     }

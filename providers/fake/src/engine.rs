@@ -30,6 +30,7 @@ pub enum Capability {
     Volumes,
     Dial,
     Changes,
+    Snapshots,
     Watch,
 }
 

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use rig_model::{EngineFacts, MachineSpec, MachineState, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
 use rig_provider_api::{
     Changes, Context, Dial, Endpoint, Exec, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider,
-    Result, StopMode, Volumes, Watch,
+    Result, Snapshots, StopMode, Volumes, Watch,
 };
 
 #[async_trait]
@@ -85,6 +85,9 @@ impl Provider for FakeProvider {
     }
     fn changes(&self) -> Option<&dyn Changes> {
         self.has(Capability::Changes).then_some(self)
+    }
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
+        self.has(Capability::Snapshots).then_some(self)
     }
     fn watch(&self) -> Option<&dyn Watch> {
         self.has(Capability::Watch).then_some(self)

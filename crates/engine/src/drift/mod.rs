@@ -10,6 +10,7 @@ mod inside;
 mod report;
 mod text;
 
+pub(crate) use baseline::look_into;
 pub use baseline::record_baselines;
 pub use report::{MachineDrift, Since, machine_drift};
 pub use text::{TextDrift, text_drift};

@@ -18,6 +18,7 @@ pub enum Need {
     Volumes,
     Dial,
     Changes,
+    Snapshots,
     Watch,
 }
 
@@ -125,6 +126,7 @@ impl Case {
             Need::Networks => provider.networks().is_some(),
             Need::Volumes => provider.volumes().is_some(),
             Need::Dial => provider.dial().is_some(),
+            Need::Snapshots => provider.snapshots().is_some(),
             Need::Watch => provider.watch().is_some(),
         })
     }
