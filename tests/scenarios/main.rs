@@ -9,4 +9,5 @@ mod failures;
 mod lab;
 mod machines;
 mod naughty;
+mod snapshots;
 mod spark;

@@ -6,4 +6,5 @@
 mod drift;
 mod machines;
 mod provisioning;
+mod snapshots;
 mod support;

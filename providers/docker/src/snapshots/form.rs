@@ -112,6 +112,12 @@ impl Form {
         mounts.filter(|mount| mount.typ == Some(MountType::VOLUME)).filter_map(|mount| mount.source.as_ref())
     }
 
+    /// Where its volumes were mounted, those that nobody named included.
+    pub(super) fn volume_targets(&self) -> impl Iterator<Item = &String> {
+        let mounts = self.host.mounts.iter().flatten();
+        mounts.filter(|mount| mount.typ == Some(MountType::VOLUME)).filter_map(|mount| mount.target.as_ref())
+    }
+
     /// Its addresses by the networks' short names.
     pub(super) fn addresses(&self, workspace: &Name, machine: &MachineId) -> Vec<(Name, Ipv4Addr)> {
         let prefix = format!("{workspace}.{}.", machine.topology);

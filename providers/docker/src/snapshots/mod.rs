@@ -114,7 +114,17 @@ impl Snapshots for DockerProvider {
             let (id, labels) = parts(image);
             let form = read_form(&labels).map_err(|why| ProviderError::failed(&doing, why))?;
             let volumes = self.volumes_of(&doing, machine, name).await?;
+            if let Some(target) = form.volume_targets().find(|target| !volumes.contains_key(*target)) {
+                return Err(ProviderError::failed(&doing, format!("the copy of its volume at {target} is gone")));
+            }
             self.must_have_networks(&doing, &form).await?;
+            // Whatever else stands in its way, a folder of the host that is gone for instance, is found out on a container
+            // that is not needed.
+            let trial = format!("{container}{}", beside::LOOK);
+            self.discard(&doing, &trial).await?;
+            let made = self.make(&doing, &trial, &id, &form).await;
+            self.discard(&doing, &trial).await?;
+            made?;
 
             // From here on the machine is not what it was. It is whole again when its container has its name back.
             cx.progress(Progress::step("removing what is there"));
@@ -165,8 +175,9 @@ impl Snapshots for DockerProvider {
                     continue;
                 }
                 let volumes = counts.remove(&(machine.id.clone(), name.clone())).unwrap_or_default();
-                let taken = taken(&machine, &image.labels, volumes);
-                snapshots.push(ObservedSnapshot { machine: machine.id, name, taken });
+                let made = Timestamp::from_second(image.created).unwrap_or_default();
+                let taken = taken(&machine, &image.labels, volumes, made);
+                snapshots.push(ObservedSnapshot { machine: machine.id, name, taken: Some(taken) });
             }
             let left = counts.into_keys().map(|(machine, name)| ObservedSnapshot { machine, name, taken: None });
             Ok(snapshots.into_iter().chain(left).collect())
@@ -178,6 +189,9 @@ impl Snapshots for DockerProvider {
         let doing = format!("deleting snapshot {name} of machine {machine}");
         let container = Self::container(machine);
         cx.run(&doing, async {
+            for end in [beside::FROM, beside::TO, beside::LOOK] {
+                self.discard(&doing, &format!("{container}{end}")).await?;
+            }
             let image = reference(machine, name);
             match self.docker.remove_image(&image, None::<RemoveImageOptions>, None).await {
                 Ok(_) => {}
@@ -186,9 +200,6 @@ impl Snapshots for DockerProvider {
                 // goes with the machine.
                 Err(error) if error::is_conflict(&error) => self.keep(&doing, machine, &image).await?,
                 Err(error) => return Err(error::failure(&doing, &image, error)),
-            }
-            for end in [beside::FROM, beside::TO] {
-                self.discard(&doing, &format!("{container}{end}")).await?;
             }
             self.drop_volumes(&doing, machine, name).await
         })
@@ -227,10 +238,11 @@ impl DockerProvider {
         cx.progress(Progress::step("committing its own layer"));
         let layer = details.size_rw.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default();
         let form = serde_json::to_string(&Form::of(details)).map_err(|error| ProviderError::failed(doing, error))?;
+        let now = Timestamp::now();
         let mut labels = own;
         labels.extend(
             [
-                (labels::TAKEN, Timestamp::now().to_string()),
+                (labels::TAKEN, now.to_string()),
                 (labels::STATE, state.to_owned()),
                 (labels::BYTES, (layer + carried).to_string()),
                 (labels::BASE, base(details).unwrap_or_default()),
@@ -253,7 +265,7 @@ impl DockerProvider {
         // The machine's hash is on its container, and so on the image too.
         let container_labels = details.config.as_ref().and_then(|config| config.labels.clone()).unwrap_or_default();
         let all: Labels = container_labels.into_iter().chain(labels).collect();
-        taken(machine, &all, volumes.len()).ok_or_else(|| ProviderError::failed(doing, "its labels cannot be read"))
+        Ok(taken(machine, &all, volumes.len(), now))
     }
 
     /// Makes the container of a snapshot, with empty volumes.
@@ -316,17 +328,24 @@ impl DockerProvider {
         let filters = HashMap::from([("name".to_owned(), vec![pattern])]);
         let options = ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
         let list = self.docker.list_containers(Some(options)).await;
+        let list = list.map_err(|error| error::failure(doing, &container, error))?;
+        let end = |summary: &ContainerSummary| {
+            let mut names = summary.names.iter().flatten().map(|name| name.trim_start_matches('/'));
+            names.find_map(|name| name.strip_prefix(&container).map(str::to_owned))
+        };
+        let is_there = list.iter().any(|summary| end(summary).as_deref() == Some(""));
         let mut remains = Remains::default();
-        for summary in list.map_err(|error| error::failure(doing, &container, error))? {
-            let names: Vec<&str> = summary.names.iter().flatten().map(|name| name.trim_start_matches('/')).collect();
-            let end = names.iter().find_map(|name| name.strip_prefix(&container));
-            let Some(end) = end.filter(|end| end.is_empty() || beside::ALL.contains(end)) else { continue };
+        for summary in &list {
+            let Some(end) = end(summary).filter(|end| end.is_empty() || beside::ALL.contains(&end.as_str())) else {
+                continue;
+            };
             if summary.labels.as_ref().is_some_and(|labels| labels::text(labels, labels::SNAPSHOT).is_some()) {
                 remains.images.extend(summary.image_id.clone());
             }
-            if end == beside::RESTORE {
-                // They were half filled, or may have been: worth nothing, and the snapshot has it all.
-                remains.volumes.extend(named_volumes(&summary));
+            // They were half filled, or may have been: worth nothing, and the snapshot has it all. A machine that is there by
+            // now has them as its own.
+            if end == beside::RESTORE && !is_there {
+                remains.volumes.extend(named_volumes(summary));
             }
             if !end.is_empty() {
                 remains.containers.push(format!("{container}{end}"));
@@ -458,17 +477,18 @@ fn read_form(labels: &Labels) -> std::result::Result<Form, String> {
     serde_json::from_str(text).map_err(|error| format!("what the machine was made with cannot be read: {error}"))
 }
 
-/// What an image's labels say of its snapshot.
-fn taken(machine: &MachineRef, labels: &Labels, volumes: usize) -> Option<TakenSnapshot> {
-    let form = read_form(labels).ok()?;
-    Some(TakenSnapshot {
-        at: labels::text(labels, labels::TAKEN)?.parse().ok()?,
-        running: labels::text(labels, labels::STATE)? == RUNNING,
+/// What the labels of an image that was made at some time say of its snapshot. What another version of rig wrote otherwise
+/// is left out: the snapshot is one all the same.
+fn taken(machine: &MachineRef, labels: &Labels, volumes: usize, made: Timestamp) -> TakenSnapshot {
+    let number = |label| labels::text(labels, label).and_then(|text| text.parse().ok());
+    TakenSnapshot {
+        at: labels::text(labels, labels::TAKEN).and_then(|text| text.parse().ok()).unwrap_or(made),
+        running: labels::text(labels, labels::STATE) == Some(RUNNING),
         digest: labels::digest(labels),
-        addresses: form.addresses(&machine.workspace, &machine.id),
-        size: Bytes(labels::text(labels, labels::BYTES)?.parse().ok()?),
+        addresses: read_form(labels).map(|form| form.addresses(&machine.workspace, &machine.id)).unwrap_or_default(),
+        size: Bytes(number(labels::BYTES).unwrap_or_default()),
         volumes,
-    })
+    }
 }
 
 /// What a machine is doing, as a label says it; `None` for one that is beyond use.
