@@ -1,7 +1,11 @@
 //! Copying volumes. The engine reads and writes the files of a container that never ran as archives, volumes included, so
 //! that nothing is run in the machine and its box needs no program for it.
 
-use crate::{DockerProvider, error, labels, labels::Labels, labels::beside};
+use crate::{
+    DockerProvider, error,
+    labels::{self, Labels, beside},
+    provider::PAUSE,
+};
 use bollard::{
     body_try_stream,
     models::{ContainerCreateBody, HostConfig, Mount, MountType, MountVolumeOptions},
@@ -107,7 +111,6 @@ impl DockerProvider {
         (image, labels): (&str, &Labels),
         volumes: impl Iterator<Item = (&String, bool)>,
     ) -> Result<()> {
-        self.discard(doing, name).await?;
         let mount = |(number, (volume, read_only)): (usize, (&String, bool))| Mount {
             target: Some(format!("{FOLDER}/{number}")),
             source: Some(volume.clone()),
@@ -130,9 +133,21 @@ impl DockerProvider {
             }),
             ..ContainerCreateBody::default()
         };
-        let options = CreateContainerOptions { name: Some(name.to_owned()), ..Default::default() };
-        let made = self.docker.create_container(Some(options), body).await;
-        made.map(|_| ()).map_err(|error| error::failure(doing, name, error))
+        self.create_beside(doing, name, body).await
+    }
+
+    /// Makes a container that stands beside a machine's own, in place of one that a call has left that was cut.
+    pub(super) async fn create_beside(&self, doing: &str, name: &str, body: ContainerCreateBody) -> Result<()> {
+        loop {
+            self.discard(doing, name).await?;
+            let options = CreateContainerOptions { name: Some(name.to_owned()), ..Default::default() };
+            match self.docker.create_container(Some(options), body.clone()).await {
+                Ok(_) => return Ok(()),
+                // The engine gives the name away before it shows the container: a call that was cut is still at work.
+                Err(error) if error::is_conflict(&error) => tokio::time::sleep(PAUSE).await,
+                Err(error) => return Err(error::failure(doing, name, error)),
+            }
+        }
     }
 
     /// Removes a container that stands beside a machine's own, with the volumes that nobody named. Absence is success.
@@ -143,7 +158,7 @@ impl DockerProvider {
                 Ok(()) => return Ok(()),
                 Err(error) if error::is_absent(&error) => return Ok(()),
                 // Its removal is under way, or a creation that was cut: the caller's deadline bounds the wait.
-                Err(error) if error::is_conflict(&error) => tokio::time::sleep(crate::provider::PAUSE).await,
+                Err(error) if error::is_conflict(&error) => tokio::time::sleep(PAUSE).await,
                 Err(error) => return Err(error::failure(doing, container, error)),
             }
         }

@@ -19,9 +19,8 @@ use bollard::{
         NetworkConnectRequest, Volume, VolumeCreateRequest,
     },
     query_parameters::{
-        CommitContainerOptions, CreateContainerOptions, InspectContainerOptions, ListContainersOptions,
-        ListImagesOptions, ListVolumesOptions, RemoveImageOptions, RemoveVolumeOptions, RenameContainerOptions,
-        TagImageOptions,
+        CommitContainerOptions, InspectContainerOptions, ListContainersOptions, ListImagesOptions, ListVolumesOptions,
+        RemoveImageOptions, RemoveVolumeOptions, RenameContainerOptions, TagImageOptions,
     },
 };
 use carry::Carry;
@@ -121,7 +120,6 @@ impl Snapshots for DockerProvider {
             // Whatever else stands in its way, a folder of the host that is gone for instance, is found out on a container
             // that is not needed.
             let trial = format!("{container}{}", beside::LOOK);
-            self.discard(&doing, &trial).await?;
             let made = self.make(&doing, &trial, &id, &form).await;
             self.discard(&doing, &trial).await?;
             made?;
@@ -270,9 +268,7 @@ impl DockerProvider {
 
     /// Makes the container of a snapshot, with empty volumes.
     async fn make(&self, doing: &str, container: &str, image: &str, form: &Form) -> Result<()> {
-        let options = CreateContainerOptions { name: Some(container.to_owned()), ..Default::default() };
-        let made = self.docker.create_container(Some(options), form.body(image.to_owned())).await;
-        made.map_err(|error| error::failure(doing, container, error))?;
+        self.create_beside(doing, container, form.body(image.to_owned())).await?;
         for (network, endpoint) in form.other_networks() {
             let request = NetworkConnectRequest { container: container.to_owned(), endpoint_config: Some(endpoint) };
             let connected = self.docker.connect_network(network, request).await;
