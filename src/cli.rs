@@ -2,7 +2,8 @@
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use rig_model::Scenario;
+use rig_engine::Since;
+use rig_model::{Name, Scenario};
 
 /// Brings machines and topologies of one KDL file up, mutable and immutable side by side.
 #[derive(Debug, Parser)]
@@ -108,6 +109,11 @@ pub(crate) enum Command {
     Drift(Drift),
     /// Measures topologies side by side, on machines of their own
     Compare(Compare),
+    /// Takes snapshots of machines and goes back to them
+    #[command(subcommand)]
+    Snapshot(Snapshot),
+    /// Brings machines back to their newest snapshot
+    Reset(Reset),
     /// Stops and starts machines, with what changed in the file
     Reload(Act),
     /// Stops machines
@@ -142,9 +148,10 @@ pub(crate) struct Targets {
 pub(crate) struct Drift {
     #[command(flatten)]
     pub(crate) targets: Targets,
-    /// What machines are compared with
-    #[arg(long, value_name = "WHEN", default_value = "up")]
-    pub(crate) since: SinceWhen,
+    /// What machines are compared with: "up", what they were after their last provisioning, immutable ones their box; "box";
+    /// or the name of a snapshot
+    #[arg(long, value_name = "WHEN", default_value = "up", value_parser = since)]
+    pub(crate) since: Since,
     /// Shows how this text file of one machine differs
     #[arg(long, value_name = "PATH")]
     pub(crate) diff: Option<String>,
@@ -154,12 +161,22 @@ pub(crate) struct Drift {
 }
 
 /// What machines are compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SinceWhen {
-    /// What they were after their last provisioning; immutable ones their box
-    Up,
-    /// Their box
-    Box,
+fn since(text: &str) -> Result<Since, String> {
+    match text {
+        "up" => Ok(Since::Up),
+        "box" => Ok(Since::Box),
+        name => Name::new(name)
+            .map(Since::Snapshot)
+            .map_err(|error| format!("it is neither \"up\" nor \"box\", nor the name of a snapshot: {error}")),
+    }
+}
+
+/// The name of a snapshot.
+fn snapshot(text: &str) -> Result<Name, String> {
+    match text {
+        "up" | "box" => Err("`rig drift --since` means something else by it".to_owned()),
+        name => Name::new(name).map_err(|error| error.to_string()),
+    }
 }
 
 #[derive(Debug, Args)]
@@ -415,6 +432,54 @@ pub(crate) struct Destroy {
     /// Removes volumes with their data as well
     #[arg(long)]
     pub(crate) volumes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Snapshot {
+    /// Keeps what machines are now: their files and their volumes
+    Save {
+        /// The snapshot's name
+        #[arg(value_parser = snapshot)]
+        name: Name,
+        #[command(flatten)]
+        act: Act,
+        /// Replaces snapshots of that name
+        #[arg(short, long)]
+        force: bool,
+    },
+    /// Makes machines what they were; what they are now is lost
+    Restore {
+        /// The snapshot's name
+        #[arg(value_parser = snapshot)]
+        name: Name,
+        #[command(flatten)]
+        act: Act,
+        /// Does not ask
+        #[arg(short, long)]
+        force: bool,
+    },
+    /// Lists snapshots
+    List(Targets),
+    /// Removes snapshots
+    Delete {
+        /// The snapshot's name
+        #[arg(value_parser = snapshot)]
+        name: Name,
+        #[command(flatten)]
+        act: Act,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reset {
+    #[command(flatten)]
+    pub(crate) act: Act,
+    /// The snapshot [default: the newest one]
+    #[arg(long, value_name = "NAME", value_parser = snapshot)]
+    pub(crate) to: Option<Name>,
+    /// Does not ask
+    #[arg(short, long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Subcommand)]

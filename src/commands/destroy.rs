@@ -1,18 +1,22 @@
 //! `rig destroy`
 
-use super::{settle::settle, up};
+use super::{
+    confirm::{self, Refusal},
+    settle::settle,
+    up,
+};
 use crate::{
     app::{App, HostBoxes},
     cli::Destroy,
     engine_choice::Start,
-    failure::{ExitCode, Failure},
+    failure::Failure,
     render,
 };
 use rig_engine::{DestroyOptions, Selection, reconcile};
 use rig_model::Action;
 use rig_provider_api::ObserveScope;
 use rig_state::{Scale, WorkspaceLock};
-use std::{io::IsTerminal, time::Duration};
+use std::time::Duration;
 
 /// Removes machines, with their networks, and with their volumes when asked.
 pub(crate) async fn run(app: &App, arguments: &Destroy) -> Result<(), Failure> {
@@ -20,7 +24,7 @@ pub(crate) async fn run(app: &App, arguments: &Destroy) -> Result<(), Failure> {
     let (opened, lock) = app.open_locked("rig destroy", execution.dry_run).await?;
     let session = app.session(&opened, Start::Never).await?;
     let scope = ObserveScope { networks: true, volumes: arguments.volumes, ..ObserveScope::MACHINES };
-    let observed = session.observe(&app.context(Duration::from_secs(60)), scope).await?;
+    let observed = session.observe_snapshots(&app.context(Duration::from_secs(60)), scope).await?;
     let selection = Selection::resolve(&arguments.act.targets.targets, &session.workspace, &observed)?;
     let plan =
         reconcile::destroy(&session.workspace, &observed, &selection, DestroyOptions { volumes: arguments.volumes });
@@ -34,7 +38,7 @@ pub(crate) async fn run(app: &App, arguments: &Destroy) -> Result<(), Failure> {
     let mut report = app.execute(&session, &opened.layout, HostBoxes::none(), &plan, execution).await?;
     if lock.as_ref().is_some_and(WorkspaceLock::is_after_crash) {
         let again = async || {
-            let observed = session.observe(&app.context(Duration::from_secs(60)), scope).await?;
+            let observed = session.observe_snapshots(&app.context(Duration::from_secs(60)), scope).await?;
             let options = DestroyOptions { volumes: arguments.volumes };
             let plan = reconcile::destroy(&session.workspace, &observed, &selection, options);
             if plan.operations.is_empty() {
@@ -52,24 +56,20 @@ pub(crate) async fn run(app: &App, arguments: &Destroy) -> Result<(), Failure> {
 }
 
 fn confirm(app: &App, plan: &rig_model::Plan) -> Result<(), Failure> {
-    if app.ui.is_json() || !std::io::stdin().is_terminal() {
-        return Err(Failure::Usage {
-            message: "destroying machines has to be confirmed, and there is no terminal to ask on".to_owned(),
-            hint: Some("`rig destroy -f` does not ask".to_owned()),
-        });
-    }
     let count =
         |wanted: fn(&Action) -> bool| plan.operations.iter().filter(|operation| wanted(&operation.action)).count();
     let machines = count(|action| matches!(action, Action::DestroyMachine { .. }));
+    let snapshots = count(|action| matches!(action, Action::DeleteSnapshot { .. }));
     let volumes = count(|action| matches!(action, Action::RemoveVolume { .. }));
+    let past = if snapshots > 0 { format!(" and {snapshots} snapshots") } else { String::new() };
     let data = if volumes > 0 { format!(" and {volumes} volumes with their data") } else { String::new() };
-    let yes = dialoguer::Confirm::new()
-        .with_prompt(format!("Remove {machines} machines{data}?"))
-        .default(false)
-        .interact_opt()
-        .map_err(|dialoguer::Error::IO(error)| match error.kind() {
-            std::io::ErrorKind::Interrupted => Failure::Said(ExitCode::Interrupted),
-            _ => Failure::host(format!("asking for confirmation: {error}")),
-        })?;
-    if yes == Some(true) { Ok(()) } else { Err(Failure::usage("nothing was removed")) }
+    confirm::ask(
+        app,
+        &format!("Remove {machines} machines{past}{data}?"),
+        &Refusal {
+            what: "destroying machines",
+            without: "`rig destroy -f` does not ask",
+            declined: "nothing was removed",
+        },
+    )
 }

@@ -2,15 +2,13 @@
 
 use crate::{
     app::App,
-    cli::{Drift as Arguments, SinceWhen},
+    cli::Drift as Arguments,
     engine_choice::Start,
     failure::{ExitCode, Failure},
     render::{self, Paint},
 };
 use rig_drift::{Change, Drift, FileDrift, ItemDrift};
-use rig_engine::{
-    EngineError, MachineDrift, Selection, Session, Since, TextDrift, machine_drift, one_machine, text_drift,
-};
+use rig_engine::{EngineError, MachineDrift, Selection, Session, TextDrift, machine_drift, one_machine, text_drift};
 use rig_model::{DriftClass, MachineId, MachineSpec, ObservedMachine};
 use rig_provider_api::ObserveScope;
 use serde::Serialize;
@@ -39,7 +37,7 @@ struct Document<'a> {
 struct Entry<'a> {
     machine: String,
     idiom: String,
-    since: &'static str,
+    since: String,
     taken: Option<jiff::Timestamp>,
     violation: bool,
     counts: BTreeMap<DriftClass, usize>,
@@ -69,10 +67,7 @@ pub(crate) async fn run(app: &App, arguments: &Arguments) -> Result<(), Failure>
     let session = app.session(&opened, Start::Never).await?;
     let cx = app.context(LIMIT);
     let observed = session.observe(&cx, ObserveScope::MACHINES).await?;
-    let since = match arguments.since {
-        SinceWhen::Up => Since::Up,
-        SinceWhen::Box => Since::Box,
-    };
+    let since = arguments.since.clone();
     let declared = |seen: &ObservedMachine| session.workspace.machine(&seen.id);
     if let Some(path) = &arguments.diff {
         let [target] = arguments.targets.targets.as_slice() else {
@@ -134,7 +129,7 @@ fn document(app: &App, found: &[MachineDrift], failed: &[(MachineId, EngineError
         Entry {
             machine: drift.machine.to_string(),
             idiom: drift.idiom.to_string(),
-            since: since(drift),
+            since: drift.since.to_string(),
             taken: drift.taken,
             violation: drift.is_violation(),
             counts: drift.drift.counts(),
@@ -152,16 +147,9 @@ fn document(app: &App, found: &[MachineDrift], failed: &[(MachineId, EngineError
     app.ui.document("rig.drift/1", &document);
 }
 
-fn since(drift: &MachineDrift) -> &'static str {
-    match drift.since {
-        Since::Up => "up",
-        Since::Box => "box",
-    }
-}
-
 fn show(app: &App, found: &[MachineDrift], missing: &[MachineId], all: bool) {
     for machine in found {
-        let head = format!("{} ({}, since {})", machine.machine, machine.idiom, since(machine));
+        let head = format!("{} ({}, since {})", machine.machine, machine.idiom, machine.since);
         if machine.drift.is_empty() {
             app.ui.result(format!("{} {head}: nothing differs", Paint::Good.paint("✓")));
         } else {

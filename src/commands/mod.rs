@@ -3,6 +3,7 @@
 mod boxes;
 mod check;
 mod compare;
+mod confirm;
 mod destroy;
 mod doctor;
 mod drift;
@@ -16,6 +17,7 @@ mod port;
 mod provision;
 mod scale;
 mod settle;
+mod snapshot;
 mod ssh;
 mod ssh_config;
 mod status;
@@ -44,6 +46,8 @@ pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
         Command::Scale(arguments) => scale::run(app, &arguments).await,
         Command::Drift(arguments) => drift::run(app, &arguments).await,
         Command::Compare(arguments) => compare::run(app, &arguments).await,
+        Command::Snapshot(arguments) => snapshot::run(app, &arguments).await,
+        Command::Reset(arguments) => snapshot::reset(app, &arguments).await,
         Command::Reload(arguments) => up::reload(app, &arguments).await,
         Command::Halt(arguments) => halt::run(app, &arguments).await,
         Command::Destroy(arguments) => destroy::run(app, &arguments).await,

@@ -29,7 +29,7 @@ fn lines(plan: &Plan) -> Vec<String> {
     let mut machines: BTreeMap<&MachineId, Vec<&Operation>> = BTreeMap::new();
     for operation in &plan.operations {
         match operation.action.machine() {
-            Some(machine) if !matches!(operation.action, Action::RemoveVolume { .. }) => {
+            Some(machine) if !is_thing(&operation.action) => {
                 machines.entry(machine).or_default().push(operation);
             }
             _ => lines.push(thing(operation)),
@@ -42,10 +42,17 @@ fn lines(plan: &Plan) -> Vec<String> {
     lines
 }
 
-/// Boxes, artifacts, networks, volumes.
+/// Whether what is done to a machine has a line of its own.
+fn is_thing(action: &Action) -> bool {
+    matches!(action, Action::RemoveVolume { .. } | Action::SaveSnapshot { .. } | Action::DeleteSnapshot { .. })
+}
+
+/// Boxes, artifacts, networks, volumes, snapshots.
 fn thing(operation: &Operation) -> String {
     let sign = match operation.action {
-        Action::RemoveNetwork { .. } | Action::RemoveVolume { .. } => Paint::Remove.paint("-"),
+        Action::RemoveNetwork { .. } | Action::RemoveVolume { .. } | Action::DeleteSnapshot { .. } => {
+            Paint::Remove.paint("-")
+        }
         _ => Paint::Create.paint("+"),
     };
     let cause = Paint::Faint.paint(format!("({})", operation.cause));
@@ -58,10 +65,12 @@ fn machine_lines(machine: &MachineId, operations: &[&Operation]) -> Vec<String> 
     let destroyed = has(|action| matches!(action, Action::DestroyMachine { .. }));
     let started = has(|action| matches!(action, Action::StartMachine { .. }));
     let stopped = has(|action| matches!(action, Action::StopMachine { .. }));
+    let restored = has(|action| matches!(action, Action::RestoreSnapshot { .. }));
     let (sign, verb) = match (created, destroyed, started, stopped) {
         (true, true, ..) => (Paint::Change.paint("±"), "replace"),
         (true, false, ..) => (Paint::Create.paint("+"), "create"),
         (false, true, ..) => (Paint::Remove.paint("-"), "destroy"),
+        _ if restored => (Paint::Change.paint("±"), "restore"),
         (_, _, true, true) => (Paint::Change.paint("~"), "restart"),
         (_, _, true, false) => (Paint::Create.paint("+"), "start"),
         (_, _, false, true) => (Paint::Remove.paint("-"), "stop"),
@@ -88,6 +97,9 @@ fn machine_lines(machine: &MachineId, operations: &[&Operation]) -> Vec<String> 
             Action::Provision { step, .. } => {
                 let cause = Paint::Faint.paint(format!("({})", operation.cause));
                 lines.push(format!("      {} {cause}", step.id));
+            }
+            Action::RestoreSnapshot { name, taken, .. } => {
+                lines.push(format!("      to snapshot {name} of {taken:.0}"))
             }
             Action::Leave { command, .. } => lines.push(format!("      first: {}", command.join(" "))),
             _ => {}

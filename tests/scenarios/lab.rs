@@ -2,7 +2,7 @@
 
 use bollard::{
     Docker,
-    query_parameters::{ListContainersOptions, ListNetworksOptions, ListVolumesOptions},
+    query_parameters::{ListContainersOptions, ListImagesOptions, ListNetworksOptions, ListVolumesOptions},
 };
 use serde_json::Value;
 use std::{
@@ -198,6 +198,9 @@ impl Lab {
             let volumes = docker.list_volumes(Some(ListVolumesOptions { filters: filters() })).await.unwrap();
             let mut left: Vec<String> = containers.into_iter().flat_map(|container| container.names.unwrap()).collect();
             left.extend(networks.into_iter().map(|network| format!("network {}", network.name.unwrap())));
+            let images = ListImagesOptions { all: true, filters: filters(), ..Default::default() };
+            let images = docker.list_images(Some(images)).await.unwrap();
+            left.extend(images.into_iter().map(|image| format!("image {:?} {}", image.repo_tags, image.id)));
             left.extend(
                 volumes.volumes.unwrap_or_default().into_iter().map(|volume| format!("volume {}", volume.name)),
             );

@@ -10,4 +10,5 @@ mod failures;
 mod lab;
 mod machines;
 mod naughty;
+mod snapshots;
 mod spark;

@@ -114,6 +114,10 @@ fn file(path: &str, before: &Manifest, now: &Manifest) -> Option<(Change, Vec<Fi
         (None, Some(new)) if new.in_box && new.kind == Kind::Folder => None,
         (None, Some(new)) if new.in_box && !before.removed.contains(path) => Some((Change::Changed, Vec::new())),
         (None, Some(_)) => Some((Change::Added, Vec::new())),
+        // What the box has too and is not named any more is what the box has: another file than before, the same folder.
+        (Some(old), None) if old.in_box && !now.removed.contains(path) => {
+            (old.kind != Kind::Folder).then(|| (Change::Changed, Vec::new()))
+        }
         (Some(_), None) => Some((Change::Removed, Vec::new())),
         (None, None) => (!before.removed.contains(path)).then_some((Change::Removed, Vec::new())),
     }
@@ -243,6 +247,27 @@ mod tests {
             ]
         );
         assert_eq!(drift(&now, &now), []);
+    }
+
+    #[test]
+    fn what_is_the_boxs_again_is_not_gone() {
+        let folder = || File { kind: Kind::Folder, in_box: true, ..entry("") };
+        let before = manifest([
+            ("/usr", folder()),
+            ("/usr/gone", folder()),
+            ("/usr/tool", entry("x")),
+            ("/etc/box.conf", File { in_box: true, ..entry("x") }),
+        ]);
+        let mut now = manifest([]);
+        now.removed.insert("/usr/gone".to_owned());
+        assert_eq!(
+            drift(&before, &now),
+            [
+                ("/etc/box.conf".to_owned(), Change::Changed, Vec::new()),
+                ("/usr/gone".to_owned(), Change::Removed, Vec::new()),
+                ("/usr/tool".to_owned(), Change::Removed, Vec::new()),
+            ]
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What can stop a command before or while it acts.
 
 use ipnet::Ipv4Net;
-use rig_model::{BoxName, Bytes, MachineId, Origin};
+use rig_model::{BoxName, Bytes, MachineId, Name, Origin};
 use rig_provider_api::ProviderError;
 
 /// Why no plan can be made. Nothing has been touched.
@@ -109,6 +109,30 @@ pub enum PlanError {
         /// What it is.
         state: String,
     },
+    /// Machines that are not there.
+    #[error("{} not there", many(.machines, "machine", "is", "machines", "are"))]
+    NotThere {
+        /// The machines.
+        machines: Vec<MachineId>,
+    },
+    /// A snapshot that is not there, or not of all machines that are meant.
+    #[error("{}", no_snapshot(name.as_ref(), .machines))]
+    NoSnapshot {
+        /// The snapshot; absent when there is none at all.
+        name: Option<Name>,
+        /// The machines that have none of that name; empty when no machine has.
+        machines: Vec<MachineId>,
+        /// The names that there are.
+        there: Vec<Name>,
+    },
+    /// A snapshot's name that is taken.
+    #[error("{} a snapshot {name} already", many(.machines, "machine", "has", "machines", "have"))]
+    SnapshotTaken {
+        /// The snapshot.
+        name: Name,
+        /// The machines that have it.
+        machines: Vec<MachineId>,
+    },
     /// A provisioning step cannot be made.
     #[error("{0}")]
     Step(rig_recipes::RecipeError),
@@ -158,6 +182,18 @@ impl PlanError {
             Self::Step(error) => error.hint(),
             Self::CannotLeave { .. } => {
                 Some("start it first, with the count that it had; `rig scale --force` removes it as it is".to_owned())
+            }
+            Self::NotThere { .. } => Some("`rig up` makes what the file declares".to_owned()),
+            Self::NoSnapshot { there, .. } if there.is_empty() => {
+                Some("there are none: `rig snapshot save NAME` takes one".to_owned())
+            }
+            Self::NoSnapshot { machines, there, .. } => {
+                let there = there.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
+                let others = if machines.is_empty() { "" } else { "; name the machines or topologies that have it" };
+                Some(format!("there are: {there}{others}"))
+            }
+            Self::SnapshotTaken { name, .. } => {
+                Some(format!("`rig snapshot save --force {name}` replaces it, another name keeps both"))
             }
             Self::UnknownTarget { nearest, .. } => nearest.as_ref().map(|name| format!("did you mean {name:?}?")),
             Self::AmbiguousTarget { .. } => Some("name one of them as topology/machine".to_owned()),
@@ -398,6 +434,22 @@ impl From<PlanError> for EngineError {
 
 fn list(machines: &[(MachineId, Bytes)]) -> String {
     machines.iter().map(|(id, memory)| format!("  {memory:>8}  {id}")).collect::<Vec<_>>().join("\n")
+}
+
+/// `machine a has` or `machines a, b have`.
+fn many(machines: &[MachineId], one: &str, does: &str, several: &str, do_: &str) -> String {
+    match machines {
+        [machine] => format!("{one} {machine} {does}"),
+        machines => format!("{several} {} {do_}", names(machines)),
+    }
+}
+
+fn no_snapshot(name: Option<&Name>, machines: &[MachineId]) -> String {
+    let what = name.map_or_else(|| "snapshot".to_owned(), |name| format!("snapshot {name}"));
+    match machines {
+        [] => format!("no machine has a {what}"),
+        machines => format!("{} no {what}: nothing was touched", many(machines, "machine", "has", "machines", "have")),
+    }
 }
 
 fn names(machines: &[MachineId]) -> String {

@@ -19,6 +19,7 @@ pub mod reconcile;
 mod select;
 mod session;
 mod sink;
+mod snapshot;
 
 pub use boxes::{BoxChoice, BoxTable};
 pub use check::{CheckResult, machine as check_machine, run_check};

@@ -72,7 +72,12 @@ impl Known {
     fn of(workspace: &Workspace, observed: &Observed) -> Self {
         let declared = workspace.machines().map(|machine| (machine.id.clone(), machine.group.clone()));
         let seen = observed.machines.iter().map(|machine| (machine.id.clone(), machine.group.clone()));
-        Self(declared.chain(seen).collect())
+        let known: BTreeSet<(MachineId, Name)> = declared.chain(seen).collect();
+        // Of a machine that is gone its snapshots may be left.
+        let left = observed.snapshots.iter().map(|snapshot| &snapshot.machine);
+        let left = left.filter(|id| !known.iter().any(|(there, _)| there == *id));
+        let left: Vec<(MachineId, Name)> = left.map(|id| (id.clone(), id.machine.clone())).collect();
+        Self(known.into_iter().chain(left).collect())
     }
 
     fn matching(&self, target: &str) -> Result<BTreeSet<MachineId>, PlanError> {

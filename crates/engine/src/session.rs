@@ -119,6 +119,40 @@ impl Session {
         Ok(self.provider.observe(cx, &self.workspace.name, scope).await?)
     }
 
+    /// What is there, with the snapshots of its machines. A provider that has none has nothing to list.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn observe_snapshots(&self, cx: &Context, scope: ObserveScope) -> Result<Observed, EngineError> {
+        let Some(snapshots) = self.provider.snapshots() else { return self.observe(cx, scope).await };
+        let (observed, list) =
+            tokio::join!(self.observe(cx, scope), snapshots.list_snapshots(cx, &self.workspace.name));
+        let (mut observed, mut list) = (observed?, list?);
+        list.sort_by(|a, b| (&a.machine, &a.name).cmp(&(&b.machine, &b.name)));
+        observed.snapshots = list;
+        Ok(observed)
+    }
+
+    /// Checks that the provider takes snapshots of the selected machines.
+    ///
+    /// # Errors
+    /// Each machine for which it does not.
+    pub fn must_have_snapshots(&self, selection: &Selection) -> Result<(), EngineError> {
+        self.validate(selection)?;
+        if self.provider.snapshots().is_some() {
+            return Ok(());
+        }
+        let machines = self.workspace.machines().filter(|machine| selection.contains(&machine.id));
+        let errors = machines.map(|machine| PlanError::Unsupported {
+            machine: machine.id.clone(),
+            field: "provider".to_owned(),
+            message: format!("provider {} has no snapshots", self.provider.id()),
+            hint: None,
+            origin: machine.origin.clone(),
+        });
+        Err(EngineError::Plan(errors.collect()))
+    }
+
     /// What is there, and everything else that a plan for `up` depends on: ports of this host, health of what runs, old
     /// values of what was changed. `boxes` makes the table once the engine's boxes are known.
     ///

@@ -41,7 +41,7 @@ pub use name::{BoxName, MachineId, Name, NameError, ProviderId};
 pub use network::{Attachment, NetworkSpec, ResolvedNetwork, usable};
 pub use observed::{
     EngineFacts, Exit, HostPortUse, MachineState, Observed, ObservedBox, ObservedMachine, ObservedNetwork,
-    ObservedVolume, PublishedPort,
+    ObservedSnapshot, ObservedVolume, PublishedPort, TakenSnapshot,
 };
 pub use origin::Origin;
 pub use plan::{Action, Cause, FieldChange, OpId, Operation, Phase, Plan, PlanNote};

@@ -21,6 +21,9 @@ pub struct Observed {
     pub boxes: Vec<ObservedBox>,
     /// Host ports in use by machines that are not this workspace's.
     pub host_ports: Vec<HostPortUse>,
+    /// Snapshots of this workspace's machines, where they were asked for.
+    #[serde(default)]
+    pub snapshots: Vec<ObservedSnapshot>,
 }
 
 /// What an engine is and has.
@@ -213,4 +216,32 @@ pub struct ObservedBox {
     pub size: Bytes,
     /// When it was built.
     pub created: Option<Timestamp>,
+}
+
+/// A snapshot of one machine as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedSnapshot {
+    /// The machine.
+    pub machine: MachineId,
+    /// The snapshot's name.
+    pub name: Name,
+    /// What was taken; absent for what is left of a save that was cut, which can only be deleted.
+    pub taken: Option<TakenSnapshot>,
+}
+
+/// What a snapshot holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenSnapshot {
+    /// When.
+    pub at: Timestamp,
+    /// Whether the machine's process 1 ran then.
+    pub running: bool,
+    /// The hash of the machine's fields then.
+    pub digest: Option<Digest>,
+    /// The machine's addresses by network name.
+    pub addresses: Vec<(Name, Ipv4Addr)>,
+    /// What it takes beside the box: the machine's own layer and the contents of its volumes.
+    pub size: Bytes,
+    /// How many volumes it holds.
+    pub volumes: usize,
 }

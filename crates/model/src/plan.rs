@@ -1,8 +1,10 @@
 //! Plans: graphs of operations, each one call to an engine, each with its cause.
 
 use crate::{
-    ArtifactSpec, BoxName, Digest, MachineId, Name, Origin, ReadySpec, ResolvedMachine, ResolvedNetwork, ResolvedStep,
+    ArtifactSpec, BoxName, Digest, MachineId, MachineSpec, Name, Origin, ReadySpec, ResolvedMachine, ResolvedNetwork,
+    ResolvedStep,
 };
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 
@@ -100,6 +102,32 @@ pub enum Action {
     DestroyMachine {
         /// The machine.
         machine: MachineId,
+    },
+    /// Takes a snapshot of a machine.
+    SaveSnapshot {
+        /// The machine.
+        machine: MachineId,
+        /// The snapshot's name.
+        name: Name,
+        /// The machine as the file has it, to look into it first; absent when the file does not declare it.
+        #[serde(skip)]
+        spec: Option<Box<MachineSpec>>,
+    },
+    /// Makes a machine what it was when a snapshot was taken. It does not run then.
+    RestoreSnapshot {
+        /// The machine.
+        machine: MachineId,
+        /// The snapshot's name.
+        name: Name,
+        /// When it was taken.
+        taken: Timestamp,
+    },
+    /// Removes a snapshot of a machine.
+    DeleteSnapshot {
+        /// The machine.
+        machine: MachineId,
+        /// The snapshot's name.
+        name: Name,
     },
     /// Waits until a machine lets rig in over SSH.
     Connect {
@@ -214,7 +242,7 @@ pub enum Phase {
     Fetch,
     /// Boxes.
     Build,
-    /// Networks, volumes, machines.
+    /// Networks, volumes, machines, snapshots.
     Create,
     /// From start to a running process 1.
     Boot,
@@ -247,7 +275,10 @@ impl Action {
         match self {
             Self::FetchArtifact { .. } => Phase::Fetch,
             Self::BuildBox { .. } => Phase::Build,
-            Self::CreateNetwork { .. } | Self::CreateMachine { .. } => Phase::Create,
+            Self::CreateNetwork { .. }
+            | Self::CreateMachine { .. }
+            | Self::SaveSnapshot { .. }
+            | Self::RestoreSnapshot { .. } => Phase::Create,
             Self::StartMachine { .. } | Self::Connect { .. } => Phase::Boot,
             Self::Provision { .. } => Phase::Provision,
             Self::AwaitReady { .. } | Self::AwaitDone { .. } => Phase::Converge,
@@ -255,6 +286,7 @@ impl Action {
             | Self::RemoveVolume { .. }
             | Self::StopMachine { .. }
             | Self::Leave { .. }
+            | Self::DeleteSnapshot { .. }
             | Self::DestroyMachine { .. } => Phase::Remove,
         }
     }
@@ -272,6 +304,9 @@ impl Action {
             | Self::Leave { machine, .. }
             | Self::AwaitReady { machine, .. }
             | Self::AwaitDone { machine, .. }
+            | Self::SaveSnapshot { machine, .. }
+            | Self::RestoreSnapshot { machine, .. }
+            | Self::DeleteSnapshot { machine, .. }
             | Self::RemoveVolume { machine, .. } => Some(machine),
             Self::FetchArtifact { .. }
             | Self::BuildBox { .. }
@@ -291,6 +326,9 @@ impl Action {
             Self::StartMachine { .. } => "start",
             Self::StopMachine { .. } => "stop",
             Self::DestroyMachine { .. } => "destroy",
+            Self::SaveSnapshot { .. } => "save",
+            Self::RestoreSnapshot { .. } => "restore",
+            Self::DeleteSnapshot { .. } => "delete",
             Self::Connect { .. } => "connect",
             Self::Provision { .. } => "provision",
             Self::Leave { .. } => "retire",
@@ -317,6 +355,10 @@ impl Action {
             | Self::StopMachine { machine, .. }
             | Self::DestroyMachine { machine } => format!("machine {machine}"),
             Self::Connect { machine } | Self::Leave { machine, .. } => format!("machine {machine}"),
+            Self::SaveSnapshot { machine, name, .. } | Self::DeleteSnapshot { machine, name } => {
+                format!("snapshot {name} of machine {machine}")
+            }
+            Self::RestoreSnapshot { machine, name, .. } => format!("machine {machine} to snapshot {name}"),
             Self::Provision { machine, step, .. } => format!("machine {machine} {}", step.id),
             Self::AwaitReady { machine, .. } => format!("machine {machine} ready"),
             Self::AwaitDone { machine, .. } => format!("machine {machine} done"),

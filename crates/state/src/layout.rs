@@ -11,7 +11,8 @@
 //!     keys/ssh.pub         its public half
 //!     known_hosts          the machines' host keys for OpenSSH, written by `rig ssh-config`
 //!     machines/            one record for each mutable machine: host keys, steps that were done
-//!     baselines/           what was in mutable machines when they had been provisioned, for `rig drift`
+//!     baselines/           what was in machines when they had been provisioned
+//!     snapshots/           what is in the two folders above, and what was in the machine, at the time of each snapshot
 //!     logs/                what provisioning steps printed, one file for each machine
 //!     compare/             `rig compare`: a folder like this one for the machines that it makes, and
 //!         comparison.json  what was measured so far; the document of the comparison once it is over
@@ -35,7 +36,7 @@
 
 use crate::{Access, Format, Result, StateError, atomic, format};
 use camino::{Utf8Path, Utf8PathBuf};
-use rig_model::{Digest, MachineId, OWN_FOLDER};
+use rig_model::{Digest, MachineId, Name, OWN_FOLDER};
 use serde::{Deserialize, Serialize};
 
 /// The layout of the `.rig` folder.
@@ -168,6 +169,18 @@ impl Layout {
     #[must_use]
     pub fn baseline(&self, machine: &MachineId) -> Utf8PathBuf {
         self.baselines().join(format!("{}.{}.json", machine.topology, machine.machine))
+    }
+
+    /// The folder with what was known of machines when snapshots of them were taken.
+    #[must_use]
+    pub fn snapshots(&self) -> Utf8PathBuf {
+        self.dir.join("snapshots")
+    }
+
+    /// What was known of one machine when one snapshot was taken. Names hold no dots.
+    #[must_use]
+    pub fn snapshot(&self, machine: &MachineId, name: &Name) -> Utf8PathBuf {
+        self.snapshots().join(format!("{}.{}.{name}.json", machine.topology, machine.machine))
     }
 
     /// What is known of one machine. Names hold no dots.

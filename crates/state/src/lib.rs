@@ -13,6 +13,7 @@ mod lock;
 mod machine_record;
 mod platform;
 mod scale;
+mod snapshot_record;
 #[cfg(test)]
 mod testing;
 mod workspace_lock;
@@ -25,4 +26,5 @@ pub use layout::{CacheLayout, EngineLayout, Layout, UserDirs, create_folder};
 pub use lock::{FileLock, Patience};
 pub use machine_record::MachineRecord;
 pub use scale::Scale;
+pub use snapshot_record::SnapshotRecord;
 pub use workspace_lock::{LockOwner, WorkspaceLock};

@@ -5,7 +5,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
-use rig_model::{BoxName, Digest, Exit, MachineId, Name, ObservedBox, ResolvedNetwork, Stream};
+use rig_model::{
+    BoxName, Digest, Exit, MachineId, Name, ObservedBox, ObservedSnapshot, ResolvedNetwork, Stream, TakenSnapshot,
+};
 use std::pin::Pin;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -162,6 +164,30 @@ pub trait Volumes: Send + Sync {
     async fn remove_volume(&self, cx: &Context, native: &str) -> Result<()>;
 }
 
+/// What machines were at a moment, to go back to it: their own file systems and the contents of their volumes. Folders of
+/// the host, folders in memory and what processes hold in memory are not part of that.
+///
+/// A snapshot is of one machine and has one name among those of that machine. It is complete once it is listed as taken:
+/// what a call made that was cut is listed as well, belongs to nobody else, and goes with the next save under that name or
+/// with its deletion.
+#[async_trait]
+pub trait Snapshots: Send + Sync {
+    /// Takes a snapshot; the machine is frozen meanwhile, if it runs, and runs on afterwards. A name that is taken is an
+    /// error.
+    async fn save(&self, cx: &Context, machine: &MachineRef, name: &Name) -> Result<TakenSnapshot>;
+
+    /// Makes a machine what it was: files, volumes, and all that it was made with. It gets another identity and does not run
+    /// afterwards, whether it ran before or not. A snapshot that is not there is an error, and nothing was touched then. A
+    /// call that was cut leaves the machine dead or absent, and the next one makes it whole.
+    async fn restore(&self, cx: &Context, machine: &MachineRef, name: &Name) -> Result<()>;
+
+    /// The snapshots of a workspace's machines, also of machines that are not there any more, in no order.
+    async fn list_snapshots(&self, cx: &Context, workspace: &Name) -> Result<Vec<ObservedSnapshot>>;
+
+    /// Removes a snapshot. Absence is success. A machine that was restored from it goes on.
+    async fn delete(&self, cx: &Context, machine: &MachineRef, name: &Name) -> Result<()>;
+}
+
 /// A path that a machine has otherwise than its box.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PathChange {
@@ -186,7 +212,8 @@ pub enum PathChangeKind {
 /// of that.
 #[async_trait]
 pub trait Changes: Send + Sync {
-    /// The paths that differ, in no order; also of a machine that has stopped.
+    /// The paths that differ, in no order; also of a machine that has stopped. In a machine that was restored from a snapshot
+    /// a path may be named that is not there: what no snapshot keeps, a socket for instance.
     async fn changes(&self, cx: &Context, machine: &MachineRef) -> Result<Vec<PathChange>>;
 
     /// A file as the machine's box has it, at most its first `limit` bytes; `None` when the box has no such file.

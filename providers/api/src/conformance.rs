@@ -18,6 +18,7 @@ mod observing;
 mod ports;
 mod restart;
 mod security;
+mod snapshots;
 mod stage;
 mod sweep;
 mod usage;
@@ -43,6 +44,7 @@ pub fn cases() -> Vec<Case> {
         ("watch", watch::cases()),
         ("changes", changes::cases()),
         ("usage", usage::cases()),
+        ("snapshots", snapshots::cases()),
         ("security", security::cases()),
         ("limits", limits::cases()),
         ("images", images::cases()),

@@ -1,6 +1,6 @@
 //! The trait that every backend implements.
 
-use crate::{Changes, Context, Dial, Exec, Images, Logs, Networks, Result, Usage, Volumes, Watch};
+use crate::{Changes, Context, Dial, Exec, Images, Logs, Networks, Result, Snapshots, Usage, Volumes, Watch};
 use async_trait::async_trait;
 use rig_model::{EngineFacts, MachineId, MachineSpec, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
 use std::time::Duration;
@@ -72,6 +72,10 @@ pub trait Provider: Send + Sync {
     }
     /// What machines have used and what they take on disk.
     fn usage(&self) -> Option<&dyn Usage> {
+        None
+    }
+    /// What machines were at a moment, to go back to it.
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
         None
     }
     /// News of machines without asking.

@@ -1,10 +1,10 @@
 //! What a container's file system has otherwise than its image.
 
-use crate::{DockerProvider, error};
+use crate::{DockerProvider, error, labels, snapshots};
 use async_trait::async_trait;
 use bollard::{
-    models::{ChangeType, ContainerCreateBody},
-    query_parameters::{CreateContainerOptions, DownloadFromContainerOptions, RemoveContainerOptions},
+    models::{ChangeType, ContainerCreateBody, ContainerInspectResponse},
+    query_parameters::{CreateContainerOptions, DownloadFromContainerOptions},
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -22,36 +22,31 @@ impl Changes for DockerProvider {
     async fn changes(&self, cx: &Context, machine: &MachineRef) -> Result<Vec<PathChange>> {
         let doing = format!("looking for changes in machine {machine}");
         let name = Self::container(machine);
-        let changes = cx.run(&doing, async {
-            let changes = self.docker.container_changes(&name).await;
-            changes.map_err(|error| error::failure(&doing, &name, error))
-        });
-        let kind = |kind| match kind {
-            ChangeType::_0 => PathChangeKind::Modified,
-            ChangeType::_1 => PathChangeKind::Added,
-            ChangeType::_2 => PathChangeKind::Removed,
-        };
-        let changes = changes.await?.unwrap_or_default();
-        Ok(changes.into_iter().map(|change| PathChange { path: change.path, kind: kind(change.kind) }).collect())
+        cx.run(&doing, async {
+            let details = self.docker.inspect_container(&name, None).await;
+            let details = details.map_err(|error| error::failure(&doing, &name, error))?;
+            self.changes_of(&doing, &name, &details).await
+        })
+        .await
     }
 
     async fn original(&self, cx: &Context, machine: &MachineRef, path: &str, limit: usize) -> Result<Option<Bytes>> {
         let doing = format!("reading {path} in the box of machine {machine}");
         let name = Self::container(machine);
         // An image gives no files away, a container that was never started does.
-        let look = format!("{name}.look");
+        let look = format!("{name}{}", labels::beside::LOOK);
         cx.run(&doing, async {
             let details = self.docker.inspect_container(&name, None).await;
             let details = details.map_err(|error| error::failure(&doing, &name, error))?;
-            self.remove_look(&doing, &look).await?;
+            self.discard(&doing, &look).await?;
             let options = CreateContainerOptions { name: Some(look.clone()), ..Default::default() };
             // It is never run; the engine wants one all the same.
             let cmd = Some(vec!["true".to_owned()]);
-            let body = ContainerCreateBody { image: details.image, cmd, ..Default::default() };
+            let body = ContainerCreateBody { image: snapshots::base(&details), cmd, ..Default::default() };
             let made = self.docker.create_container(Some(options), body).await;
             made.map_err(|error| error::failure(&doing, &look, error))?;
             let archive = self.archive(&doing, &look, path, limit + AROUND).await;
-            self.remove_look(&doing, &look).await?;
+            self.discard(&doing, &look).await?;
             archive?.map_or(Ok(None), |archive| {
                 first_file(&archive, limit).map_err(|why| ProviderError::failed(&doing, why))
             })
@@ -61,13 +56,22 @@ impl Changes for DockerProvider {
 }
 
 impl DockerProvider {
-    /// Removes the container that a look at an image was made through, also one that a killed rig left.
-    async fn remove_look(&self, doing: &str, look: &str) -> Result<()> {
-        let options = RemoveContainerOptions { force: true, v: true, ..Default::default() };
-        match self.docker.remove_container(look, Some(options)).await {
-            Err(error) if !error::is_absent(&error) => Err(error::failure(doing, look, error)),
-            _ => Ok(()),
-        }
+    /// The paths that a container has otherwise than its box, also when it was made from a snapshot.
+    pub(crate) async fn changes_of(
+        &self,
+        doing: &str,
+        name: &str,
+        details: &ContainerInspectResponse,
+    ) -> Result<Vec<PathChange>> {
+        let changes = self.docker.container_changes(name).await;
+        let changes = changes.map_err(|error| error::failure(doing, name, error))?.unwrap_or_default();
+        let kind = |kind| match kind {
+            ChangeType::_0 => PathChangeKind::Modified,
+            ChangeType::_1 => PathChangeKind::Added,
+            ChangeType::_2 => PathChangeKind::Removed,
+        };
+        let changes = changes.into_iter().map(|change| PathChange { path: change.path, kind: kind(change.kind) });
+        self.since_box(doing, details, changes.collect()).await
     }
 
     /// The archive of one path; `None` when there is no such path.

@@ -49,6 +49,16 @@ pub(crate) fn is_connected(error: &Error) -> bool {
     matches!(error, Error::DockerResponseServerError { status_code: 403, message } if message.contains("already exists in network"))
 }
 
+/// Whether the engine said that the kernel did not catch all processes of a container.
+pub(crate) fn is_unfrozen(error: &Error) -> bool {
+    matches!(error, Error::DockerResponseServerError { message, .. } if message.contains("unable to freeze"))
+}
+
+/// Whether the engine said that a container is not frozen.
+pub(crate) fn is_not_paused(error: &Error) -> bool {
+    matches!(error, Error::DockerResponseServerError { message, .. } if message.contains("is not paused"))
+}
+
 /// Whether the engine said that an address range is taken.
 pub(crate) fn is_overlap(error: &Error) -> bool {
     matches!(error, Error::DockerResponseServerError { message, .. } if message.contains("Pool overlaps"))

@@ -19,7 +19,11 @@ pub(crate) fn reference(name: &BoxName, digest: &Digest) -> String {
 
 impl DockerProvider {
     pub(crate) async fn list_boxes(&self) -> Result<Vec<ObservedBox>> {
-        let filters = HashMap::from([("label".to_owned(), vec![labels::BOX.to_owned()])]);
+        let filters = HashMap::from([
+            ("label".to_owned(), vec![labels::BOX.to_owned()]),
+            // Snapshots have the labels of their boxes too, and large ones of their own.
+            ("reference".to_owned(), vec!["localhost/rig/*".to_owned()]),
+        ]);
         let options = ListImagesOptions { filters: Some(filters), ..Default::default() };
         let images =
             self.docker.list_images(Some(options)).await.map_err(|error| error::failure("listing boxes", "", error))?;

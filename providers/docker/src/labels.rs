@@ -12,6 +12,16 @@
 //! | `rig.network` | networks | the network's name inside the topology |
 //! | `rig.volume` | volumes | the volume's name inside the machine |
 //! | `rig.box`, `rig.parent` | images | the box and its parent |
+//! | `rig.snapshot` | images, volumes, containers | the snapshot's name; of a container, that it was restored from it |
+//! | `rig.taken` | images, containers | when the snapshot was taken |
+//! | `rig.state` | images, containers | what the machine was doing then: `running`, `created`, `exited:CODE` |
+//! | `rig.bytes` | images | what the snapshot takes beside its box |
+//! | `rig.base` | images, containers | the identifier of the box's image |
+//! | `rig.container` | images | JSON: what the container was made with, as far as an image does not hold it |
+//! | `rig.changes` | images | the paths that the container had otherwise than its box, packed |
+//! | `rig.target` | volumes | where a snapshot's volume was mounted |
+//!
+//! A snapshot's image has its container's labels too, and gives all that it has to the container that is made from it.
 
 use rig_model::{Digest, Field, MachineId, Name, ResolvedMachine};
 use rig_provider_api::BoxTag;
@@ -39,6 +49,22 @@ pub const VOLUME: &str = "rig.volume";
 pub const BOX: &str = "rig.box";
 /// The parent box's name.
 pub const PARENT: &str = "rig.parent";
+/// A snapshot's name.
+pub const SNAPSHOT: &str = "rig.snapshot";
+/// When a snapshot was taken.
+pub const TAKEN: &str = "rig.taken";
+/// What the machine was doing then.
+pub const STATE: &str = "rig.state";
+/// What a snapshot takes.
+pub const BYTES: &str = "rig.bytes";
+/// The box's image.
+pub const BASE: &str = "rig.base";
+/// What the container was made with.
+pub const CONTAINER: &str = "rig.container";
+/// What the container had otherwise than its box.
+pub const CHANGES: &str = "rig.changes";
+/// Where a snapshot's volume was mounted.
+pub const TARGET: &str = "rig.target";
 
 /// The labels that objects of the engine have.
 pub(crate) type Labels = HashMap<String, String>;
@@ -46,6 +72,20 @@ pub(crate) type Labels = HashMap<String, String>;
 /// The name of a machine's container. A dot occurs in no name of a workspace, so that no two machines share one.
 pub(crate) fn container(workspace: &Name, id: &MachineId) -> String {
     format!("{workspace}.{}.{}", id.topology, id.machine)
+}
+
+/// What the names of containers end with that stand beside a machine's own for a while.
+pub(crate) mod beside {
+    /// A machine that is being restored.
+    pub(crate) const RESTORE: &str = ".restore";
+    /// Never runs: volumes are read through it.
+    pub(crate) const FROM: &str = ".from";
+    /// Never runs: volumes are written through it.
+    pub(crate) const TO: &str = ".to";
+    /// Never runs: a file of a box is read through it.
+    pub(crate) const LOOK: &str = ".look";
+    /// All of them.
+    pub(crate) const ALL: [&str; 4] = [RESTORE, FROM, TO, LOOK];
 }
 
 /// The name of a topology's network.
@@ -96,6 +136,16 @@ pub(crate) fn of_volume(workspace: &Name, id: &MachineId, volume: &Name) -> Labe
     ])
 }
 
+/// The labels of what belongs to a machine's snapshot.
+pub(crate) fn of_snapshot(workspace: &Name, id: &MachineId, snapshot: &Name) -> Labels {
+    Labels::from([
+        (WORKSPACE.to_owned(), workspace.to_string()),
+        (TOPOLOGY.to_owned(), id.topology.to_string()),
+        (MACHINE.to_owned(), id.machine.to_string()),
+        (SNAPSHOT.to_owned(), snapshot.to_string()),
+    ])
+}
+
 /// A box's labels.
 pub(crate) fn of_box(tag: &BoxTag) -> Labels {
     let mut labels =
@@ -104,6 +154,12 @@ pub(crate) fn of_box(tag: &BoxTag) -> Labels {
         labels.insert(PARENT.to_owned(), parent.to_string());
     }
     labels
+}
+
+/// The text of a label, where there is one: containers have empty ones in place of those of their image that say nothing
+/// about them.
+pub(crate) fn text<'a>(labels: &'a Labels, label: &str) -> Option<&'a str> {
+    labels.get(label).map(String::as_str).filter(|text| !text.is_empty())
 }
 
 /// The name in a label.

@@ -20,6 +20,7 @@ mod networks;
 mod observe;
 mod provider;
 mod usage;
+mod snapshots;
 mod watch;
 
 pub use address::{AddressError, EngineAddress, Tls, Transport};

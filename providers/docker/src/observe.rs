@@ -1,17 +1,24 @@
 //! What the engine lists, in the seam's terms.
 
-use crate::labels::{self, Labels};
+use crate::{
+    labels::{self, Labels},
+    snapshots,
+};
 use bollard::models::{
-    ContainerInspectResponse, ContainerSummary, ContainerSummaryNetworkSettings, ContainerSummaryStateEnum,
-    EndpointSettings, ImageSummary, Network, PortMap, PortSummary, PortSummaryTypeEnum, Volume,
+    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryNetworkSettings,
+    ContainerSummaryStateEnum, EndpointSettings, ImageSummary, Network, PortMap, PortSummary, PortSummaryTypeEnum,
+    Volume,
 };
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use rig_model::{
-    Bytes, Digest, Field, HostPortUse, MachineState, Name, ObservedBox, ObservedMachine, ObservedNetwork,
+    Bytes, Digest, Field, HostPortUse, MachineId, MachineState, Name, ObservedBox, ObservedMachine, ObservedNetwork,
     ObservedVolume, Protocol, PublishedPort,
 };
-use std::{collections::HashMap, net::Ipv4Addr};
+use std::{
+    collections::{HashMap, HashSet},
+    net::Ipv4Addr,
+};
 
 /// A container of the workspace; `None` when its labels are not ours.
 pub(crate) fn machine(summary: ContainerSummary, workspace: &Name) -> Option<ObservedMachine> {
@@ -20,6 +27,11 @@ pub(crate) fn machine(summary: ContainerSummary, workspace: &Name) -> Option<Obs
         return None;
     }
     let id = labels::machine(&labels)?;
+    let is_whole = match beside(summary.names.iter().flatten(), workspace, &id) {
+        None => true,
+        Some(labels::beside::RESTORE) => false,
+        Some(_) => return None,
+    };
     let networks = summary.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
     let running = summary.state == Some(ContainerSummaryStateEnum::RUNNING);
     let addresses = addresses(networks, workspace, &id.topology);
@@ -29,6 +41,9 @@ pub(crate) fn machine(summary: ContainerSummary, workspace: &Name) -> Option<Obs
         index: labels.get(labels::INDEX).and_then(|text| text.parse().ok()),
         native: summary.id.unwrap_or_default(),
         state: match summary.state {
+            // A restoration that was cut.
+            _ if !is_whole => MachineState::Dead,
+            Some(ContainerSummaryStateEnum::CREATED) if exit(&labels).is_some() => MachineState::Exited,
             // A creation that was cut: starting it would give process 1 fewer addresses than it was promised.
             Some(ContainerSummaryStateEnum::CREATED) if !has_all_addresses(&fields, &addresses) => MachineState::Dead,
             Some(ContainerSummaryStateEnum::CREATED) => MachineState::Created,
@@ -39,8 +54,12 @@ pub(crate) fn machine(summary: ContainerSummary, workspace: &Name) -> Option<Obs
             _ => MachineState::Dead,
         },
         digest: labels::digest(&labels),
+        // A machine that was restored has the image of its snapshot, and is made from its box all the same.
+        image: fields
+            .iter()
+            .find(|field| field.path == "box" && labels.contains_key(labels::SNAPSHOT))
+            .map_or_else(|| summary.image.unwrap_or_default(), |field| field.value.clone()),
         fields,
-        image: summary.image.unwrap_or_default(),
         addresses,
         ports: if running { published(summary.ports.unwrap_or_default()) } else { requested(&labels) },
         started: None,
@@ -50,6 +69,26 @@ pub(crate) fn machine(summary: ContainerSummary, workspace: &Name) -> Option<Obs
         process: None,
         id,
     })
+}
+
+/// What the name of a container that carries a machine's labels ends with, when it stands beside the machine's own.
+fn beside<'a>(names: impl Iterator<Item = &'a String>, workspace: &Name, id: &MachineId) -> Option<&'static str> {
+    let own = labels::container(workspace, id);
+    let mut ends = names.filter_map(|name| name.trim_start_matches('/').strip_prefix(&own));
+    ends.find_map(|end| labels::beside::ALL.into_iter().find(|known| *known == end))
+}
+
+/// How the process 1 had ended that a snapshot was taken of, in a container that was made from it.
+fn exit(labels: &Labels) -> Option<i64> {
+    labels::text(labels, labels::STATE)?.strip_prefix(snapshots::EXITED)?.parse().ok()
+}
+
+/// Leaves out what a restoration left that was cut, where the machine itself is there by now.
+pub(crate) fn settle_restored(machines: &mut Vec<ObservedMachine>) {
+    let is_dead = |machine: &ObservedMachine| machine.state == MachineState::Dead;
+    let whole = machines.iter().filter(|machine| !is_dead(machine)).map(|machine| machine.id.clone());
+    let whole: HashSet<MachineId> = whole.collect();
+    machines.retain(|machine| !is_dead(machine) || !whole.contains(&machine.id));
 }
 
 /// Addresses by the network's short name. A stopped container has none assigned, but still the one it will have.
@@ -139,8 +178,11 @@ pub(crate) fn inspected(details: ContainerInspectResponse, workspace: &Name) -> 
     let settings = details.network_settings.clone().unwrap_or_default();
     let config = details.config.clone().unwrap_or_default();
     let status = details.state.as_ref().and_then(|state| state.status);
+    // A restored machine that was not started since has ended as the machine had that it was.
+    let before = config.labels.as_ref().and_then(exit).filter(|_| status == Some(ContainerStateStatusEnum::CREATED));
     let summary = ContainerSummary {
         id: details.id.clone(),
+        names: details.name.clone().map(|name| vec![name]),
         image: config.image,
         labels: config.labels,
         state: status.and_then(|status| status.to_string().parse().ok()),
@@ -150,6 +192,9 @@ pub(crate) fn inspected(details: ContainerInspectResponse, workspace: &Name) -> 
     };
     let mut machine = machine(summary, workspace)?;
     closer(&mut machine, details);
+    if let Some(code) = before {
+        machine.exit = Some(rig_model::Exit { code, out_of_memory: false });
+    }
     Some(machine)
 }
 

@@ -6,8 +6,8 @@ use bollard::{
     Docker,
     models::NetworkConnectRequest,
     query_parameters::{
-        CreateContainerOptions, KillContainerOptions, ListContainersOptions, ListVolumesOptions,
-        RemoveContainerOptions, StartContainerOptions, StopContainerOptions,
+        CreateContainerOptions, KillContainerOptions, ListContainersOptions, ListVolumesOptions, StartContainerOptions,
+        StopContainerOptions,
     },
 };
 use rig_model::{
@@ -15,7 +15,7 @@ use rig_model::{
 };
 use rig_provider_api::{
     Changes, Context, Dial, Endpoint, Exec, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider,
-    ProviderError, Result, StopMode, Usage, Volumes, Watch,
+    ProviderError, Result, Snapshots, StopMode, Usage, Volumes, Watch,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -259,6 +259,7 @@ impl Provider for DockerProvider {
                 None => observed.foreign_subnets.extend(observe::subnets(&network)),
             }
         }
+        observe::settle_restored(&mut observed.machines);
         observed.volumes = volumes.into_iter().filter_map(|volume| observe::volume(volume, workspace)).collect();
         observed.machines.sort_by(|a, b| (&a.id.topology, &a.group, a.index).cmp(&(&b.id.topology, &b.group, b.index)));
         Ok(observed)
@@ -329,16 +330,9 @@ impl Provider for DockerProvider {
         let doing = format!("destroying machine {machine}");
         let name = Self::container(machine);
         cx.run(&doing, async {
-            loop {
-                let options = RemoveContainerOptions { v: true, force: true, link: false };
-                match self.docker.remove_container(&name, Some(options)).await {
-                    Ok(()) => return Ok(()),
-                    Err(error) if error::is_absent(&error) => return Ok(()),
-                    // Somebody's removal is under way: wait for its end, the caller's deadline bounds it.
-                    Err(error) if error::is_conflict(&error) => tokio::time::sleep(PAUSE).await,
-                    Err(error) => return Err(error::failure(&doing, &name, error)),
-                }
-            }
+            let remains = self.remains(&doing, machine).await?;
+            self.discard(&doing, &name).await?;
+            self.clear(&doing, remains).await
         })
         .await
     }
@@ -370,6 +364,9 @@ impl Provider for DockerProvider {
         Some(self)
     }
     fn dial(&self) -> Option<&dyn Dial> {
+        Some(self)
+    }
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
         Some(self)
     }
     fn watch(&self) -> Option<&dyn Watch> {

@@ -28,11 +28,15 @@ pub enum Verb {
     Changes,
     Used,
     Disk,
+    SaveSnapshot,
+    RestoreSnapshot,
+    ListSnapshots,
+    DeleteSnapshot,
     Watch,
 }
 
 impl Verb {
-    /// Whether the call changes machines, networks, volumes or boxes.
+    /// Whether the call changes machines, networks, volumes, boxes or snapshots.
     #[must_use]
     pub fn changes(self) -> bool {
         match self {
@@ -46,12 +50,16 @@ impl Verb {
             | Self::RemoveBox
             | Self::CreateNetwork
             | Self::RemoveNetwork
-            | Self::RemoveVolume => true,
+            | Self::RemoveVolume
+            | Self::SaveSnapshot
+            | Self::RestoreSnapshot
+            | Self::DeleteSnapshot => true,
             Self::Probe
             | Self::Observe
             | Self::Inspect
             | Self::Endpoint
             | Self::ListBoxes
+            | Self::ListSnapshots
             | Self::Changes
             | Self::Used
             | Self::Disk
@@ -88,6 +96,10 @@ impl fmt::Display for Verb {
             Self::Changes => "changes",
             Self::Used => "used",
             Self::Disk => "disk",
+            Self::SaveSnapshot => "save-snapshot",
+            Self::RestoreSnapshot => "restore-snapshot",
+            Self::ListSnapshots => "list-snapshots",
+            Self::DeleteSnapshot => "delete-snapshot",
             Self::Watch => "watch",
         })
     }

@@ -31,6 +31,7 @@ pub enum Capability {
     Dial,
     Changes,
     Usage,
+    Snapshots,
     Watch,
 }
 

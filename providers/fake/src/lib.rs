@@ -24,6 +24,7 @@ mod provider;
 mod rules;
 mod script;
 mod shell;
+mod snapshots;
 mod state;
 mod usage;
 mod watch;

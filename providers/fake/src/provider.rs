@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use rig_model::{EngineFacts, MachineSpec, MachineState, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
 use rig_provider_api::{
     Changes, Context, Dial, Endpoint, Exec, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider,
-    Result, StopMode, Usage, Volumes, Watch,
+    Result, Snapshots, StopMode, Usage, Volumes, Watch,
 };
 
 #[async_trait]
@@ -88,6 +88,9 @@ impl Provider for FakeProvider {
     }
     fn usage(&self) -> Option<&dyn Usage> {
         self.has(Capability::Usage).then_some(self)
+    }
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
+        self.has(Capability::Snapshots).then_some(self)
     }
     fn watch(&self) -> Option<&dyn Watch> {
         self.has(Capability::Watch).then_some(self)

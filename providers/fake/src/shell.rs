@@ -1,6 +1,6 @@
 //! The commands that machines in memory know: enough of a shell for tests that run on real machines too.
 //!
-//! `true`, `false`, `echo`, `exit N`, `sleep N|infinity`, `cat [FILE…]`, `env`, `hostname`, `whoami`, `pwd`,
+//! `true`, `false`, `echo`, `exit N`, `sleep N|infinity`, `cat [FILE…]`, `rm FILE…`, `env`, `hostname`, `whoami`, `pwd`,
 //! `trap 'exit N'|'' TERM`, `wait`; and `sh -c` with lines of these, separated by `;`, with quotes, `> FILE` and `>&2`.
 //! A lone `&` separates too: what it would leave in the background runs to its end first.
 
@@ -121,6 +121,7 @@ impl Step {
                 | "exit"
                 | "sleep"
                 | "cat"
+                | "rm"
                 | "env"
                 | "hostname"
                 | "whoami"
@@ -164,6 +165,10 @@ impl Step {
                 .map(|path| read(process, path))
                 .collect::<Result<Vec<_>, _>>()
                 .map(|all| all.concat().into()),
+            "rm" => {
+                let missing = arguments.iter().find(|path| !process.engine.lock().world.remove(&process.machine, path));
+                missing.map_or(Ok(Bytes::new()), |path| Err(format!("rm: {path}: No such file or directory")))
+            }
             unknown => {
                 (process.out)(Stream::Stderr, format!("sh: {unknown}: not found\n").into());
                 return Flow::Goes(NOT_FOUND);

@@ -5,7 +5,7 @@ use bytes::Bytes as Data;
 use jiff::Timestamp;
 use rig_model::{
     Bytes, Exit, HostPortUse, Ipv4Net, MachineId, MachineState, Mount, Name, Observed, ObservedBox, ObservedMachine,
-    ObservedNetwork, ObservedVolume, ResolvedMachine, ResolvedNetwork, Stream,
+    ObservedNetwork, ObservedVolume, ResolvedMachine, ResolvedNetwork, Stream, TakenSnapshot,
 };
 use rig_provider_api::{LayerUsage, MachineRef, ObserveScope, ProviderError, Result};
 use std::collections::BTreeMap;
@@ -119,12 +119,41 @@ pub(crate) struct Volume {
     files: BTreeMap<String, Vec<u8>>,
 }
 
+/// What a machine was.
+#[derive(Clone)]
+pub(crate) struct Snapshot {
+    pub(crate) taken: Timestamp,
+    spec: ResolvedMachine,
+    state: MachineState,
+    exit: Option<Exit>,
+    files: BTreeMap<String, Vec<u8>>,
+    volumes: BTreeMap<Name, BTreeMap<String, Vec<u8>>>,
+}
+
+impl Snapshot {
+    /// What is said of it.
+    pub(crate) fn observed(&self) -> TakenSnapshot {
+        let contents = self.volumes.values().chain([&self.files]).flat_map(BTreeMap::values);
+        let addresses = self.spec.networks.iter().filter_map(|at| Some((at.network.clone(), at.ip?)));
+        TakenSnapshot {
+            at: self.taken,
+            running: self.state.is_running() || self.state == MachineState::Restarting,
+            digest: Some(self.spec.digest()),
+            addresses: addresses.collect(),
+            size: Bytes(contents.map(|content| content.len() as u64).sum()),
+            volumes: self.volumes.len(),
+        }
+    }
+}
+
 /// Everything that there is.
 #[derive(Default)]
 pub(crate) struct World {
     pub(crate) machines: BTreeMap<Key, Machine>,
     pub(crate) networks: BTreeMap<String, Network>,
     pub(crate) volumes: BTreeMap<String, Volume>,
+    /// What machines were, by machine and the snapshot's name.
+    pub(crate) snapshots: BTreeMap<(Key, Name), Snapshot>,
     /// Images by reference; boxes of rig with what is known of them.
     pub(crate) images: BTreeMap<String, Option<ObservedBox>>,
     /// The layers of images by reference, the lowest first.
@@ -353,6 +382,38 @@ impl World {
         }
     }
 
+    /// What a machine is now; `None` when it is not there.
+    pub(crate) fn snapshot(&self, key: &Key) -> Option<Snapshot> {
+        let machine = self.machines.get(key)?;
+        let volumes = self.volumes.values().filter(|volume| volume.workspace == key.0 && volume.machine == key.1);
+        Some(Snapshot {
+            taken: Timestamp::now(),
+            spec: machine.spec.clone(),
+            state: machine.state,
+            exit: machine.exit.clone(),
+            files: machine.files.clone(),
+            volumes: volumes.map(|volume| (volume.name.clone(), volume.files.clone())).collect(),
+        })
+    }
+
+    /// Makes a machine that is not there what it was.
+    pub(crate) fn revive(&mut self, key: &Key, snapshot: Snapshot) -> Result<()> {
+        self.create(&snapshot.spec)?;
+        for (name, files) in snapshot.volumes {
+            if let Some(volume) = self.volumes.get_mut(&volume_name(key, &name)) {
+                volume.files = files;
+            }
+        }
+        if let Some(machine) = self.machines.get_mut(key) {
+            machine.files = snapshot.files;
+            if snapshot.state == MachineState::Exited {
+                machine.state = MachineState::Exited;
+                machine.exit = snapshot.exit;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes to a machine's log.
     pub(crate) fn print(&mut self, key: &Key, stream: Stream, bytes: Data) {
         if let Some(machine) = self.machines.get_mut(key) {
@@ -394,6 +455,18 @@ impl World {
         }
         machine.files.insert(path.to_owned(), content);
         Ok(())
+    }
+
+    /// Removes a file of a machine; says whether it was there.
+    pub(crate) fn remove(&mut self, key: &Key, path: &str) -> bool {
+        let Some(machine) = self.machines.get_mut(key) else { return false };
+        match volume_at(&machine.spec, path) {
+            Some((name, rest)) => {
+                let volume = self.volumes.get_mut(&volume_name(key, name));
+                volume.is_some_and(|volume| volume.files.remove(rest).is_some())
+            }
+            None => machine.files.remove(path).is_some(),
+        }
     }
 }
 

@@ -26,7 +26,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 /// A backend that takes its time, so that calls are cut in the middle of them, too.
 fn fake() -> FakeProvider {
     let fake = FakeProvider::new();
-    for verb in [Verb::Create, Verb::Start, Verb::Destroy] {
+    for verb in [Verb::Create, Verb::Start, Verb::Destroy, Verb::SaveSnapshot, Verb::RestoreSnapshot] {
         fake.on(verb).of("conformance/cut*").takes(Duration::from_millis(5));
         fake.on(verb).of("conformance/cut*").after().takes(Duration::from_millis(30));
     }

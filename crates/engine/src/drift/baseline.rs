@@ -1,13 +1,16 @@
 //! What was in a machine when `up` had provisioned it.
 
-use super::collect::{Look, list};
+use super::{
+    collect::{Look, list},
+    report::Since,
+};
 use crate::{Access, EngineError, EventSink, Session, provision::blocking};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use rig_drift::{File, Kind, Manifest};
-use rig_model::{Digest, DriftClass, Event, MachineId, MachineSpec, StepKind};
-use rig_provider_api::Context;
-use rig_state::{Baseline, Layout};
+use rig_model::{Digest, DriftClass, Event, MachineId, MachineSpec, MachineState, ObservedMachine, StepKind};
+use rig_provider_api::{Context, Provider};
+use rig_state::{Baseline, Layout, SnapshotRecord};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -47,7 +50,7 @@ pub async fn record_baselines(
     let access = Access::new(session, layout.clone());
     let machines = session.workspace.machines().filter(|machine| provisioned.contains(&machine.id));
     let records = machines.map(|machine| async {
-        match record(&cx.within(LOOK), session, &access, layout, machine).await {
+        match record(cx, session, &access, layout, machine).await {
             Err(error) if !error.is_cancelled() => {
                 let text = format!("machine {}: `rig drift` will not know what it was: {error}", machine.id);
                 sink.emit(Event::Note { text });
@@ -69,25 +72,58 @@ async fn record(
     layout: &Layout,
     machine: &MachineSpec,
 ) -> Result<(), EngineError> {
-    let provider = session.provider.as_ref();
-    let reference = access.reference(&machine.id);
-    let Some(seen) = provider.inspect(cx, &reference).await?.filter(|seen| seen.state.is_running()) else {
-        return Ok(());
-    };
-    let look = Look::enter(cx, provider, access, machine, 0).await?;
-    let taken = Timestamp::now();
-    let manifest = look.manifest(&Manifest::default()).await?;
-    let texts = texts(&look, machine, &manifest).await?;
-    let baseline = Baseline { native: seen.native, taken, manifest, texts };
+    let Some(baseline) = look_into(cx, session.provider.as_ref(), access, machine).await? else { return Ok(()) };
     let (layout, id) = (layout.clone(), machine.id.clone());
     blocking(move || baseline.save(&layout, &id)).await
 }
 
-/// The baseline of a machine with this identity.
-pub(super) async fn load(layout: &Layout, machine: &MachineId, native: &str) -> Result<Option<Baseline>, EngineError> {
-    let (layout, machine) = (layout.clone(), machine.clone());
-    let baseline = blocking(move || Baseline::load(&layout, &machine)).await?;
-    Ok(baseline.filter(|baseline| baseline.native == native))
+/// What is in a machine now; `None` when it does not run.
+pub(crate) async fn look_into(
+    cx: &Context,
+    provider: &dyn Provider,
+    access: &Access,
+    machine: &MachineSpec,
+) -> Result<Option<Baseline>, EngineError> {
+    let cx = &cx.within(LOOK);
+    let reference = access.reference(&machine.id);
+    let seen = provider.inspect(cx, &reference).await?;
+    let Some(seen) = seen.filter(|seen| seen.state == MachineState::Running) else { return Ok(None) };
+    let look = Look::enter(cx, provider, access, machine, 0).await?;
+    let taken = Timestamp::now();
+    let manifest = look.manifest(&Manifest::default()).await?;
+    let texts = texts(&look, machine, &manifest).await?;
+    Ok(Some(Baseline { native: seen.native, taken, manifest, texts }))
+}
+
+/// What is kept of a machine from the moment that it is compared with. Nothing for its box.
+pub(super) async fn load(
+    layout: &Layout,
+    seen: &ObservedMachine,
+    since: &Since,
+) -> Result<Option<Baseline>, EngineError> {
+    let (layout, machine) = (layout.clone(), seen.id.clone());
+    match since {
+        Since::Box => Ok(None),
+        Since::Up => {
+            let baseline = blocking(move || Baseline::load(&layout, &machine)).await?;
+            Ok(baseline.filter(|baseline| baseline.native == seen.native))
+        }
+        Since::Snapshot(name) => {
+            let snapshot = name.clone();
+            let record = blocking(move || SnapshotRecord::load(&layout, &machine, &snapshot)).await?;
+            let unknown = |why| EngineError::Host {
+                doing: format!("comparing machine {} with snapshot {name}", seen.id),
+                why: String::from(why),
+            };
+            let record =
+                record.ok_or_else(|| unknown("no such snapshot of it was taken here, see `rig snapshot list`"))?;
+            if record.image != seen.image {
+                return Err(unknown("it has another box since, and nothing in it is what it was"));
+            }
+            let contents = record.contents;
+            contents.map(Some).ok_or_else(|| unknown("it did not run then, or could not be looked into"))
+        }
+    }
 }
 
 /// The texts of configuration files that anybody in the machine may read. What rig rendered of a template is none of them:

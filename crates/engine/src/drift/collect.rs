@@ -51,6 +51,18 @@ if find / -maxdepth 0 -printf ''; then xargs -0 -r sh -c 'exec find "$@" -maxdep
 else xargs -0 -r sh -c 'for link; do printf "%s\0%s\0" "$link" "$(readlink "$link")"; done' sh; fi
 "#;
 
+/// Prints those of the given paths that are not there, each ended with NUL. Of a path behind a folder that may not be entered
+/// nothing is said.
+const ABSENT: &str = r#"
+exec 2>/dev/null
+xargs -0 -r sh -c 'for path; do
+    [ -e "$path" ] || [ -L "$path" ] && continue
+    folder=${path%/*}
+    while [ -n "$folder" ] && ! [ -d "$folder" ]; do folder=${folder%/*}; done
+    [ -x "${folder:-/}" ] && printf "%s\0" "$path"
+done' sh
+"#;
+
 /// A look into a machine.
 pub(crate) struct Look<'a> {
     pub(super) cx: &'a Context,
@@ -126,6 +138,7 @@ impl<'a> Look<'a> {
             (path, File { in_box, ..file })
         };
         manifest.files = in_box.into_iter().map(answered).collect();
+        self.leave_out_absent(&mut manifest).await?;
         let silent = manifest.files.values().filter(|file| file.kind == Kind::Unknown).count();
         if silent > 0 {
             let text = format!(
@@ -134,6 +147,26 @@ impl<'a> Look<'a> {
             manifest.gaps.insert(text);
         }
         Ok(manifest)
+    }
+
+    /// Paths that went between the provider's answer and the machine's, or that no snapshot keeps.
+    async fn leave_out_absent(&self, manifest: &mut Manifest) -> Result<(), EngineError> {
+        let silent = manifest.files.iter().filter(|(_, file)| file.kind == Kind::Unknown).map(|(path, _)| path);
+        let silent: Vec<&String> = silent.collect();
+        if silent.is_empty() {
+            return Ok(());
+        }
+        let output = self.inside.run(self.cx, ABSENT, list(silent)).await?;
+        for path in text(&output).split_terminator('\0') {
+            // Only what was asked for.
+            if manifest.files.get(path).is_some_and(|file| file.kind == Kind::Unknown)
+                && let Some(file) = manifest.files.remove(path)
+                && file.in_box
+            {
+                manifest.removed.insert(path.to_owned());
+            }
+        }
+        Ok(())
     }
 
     /// What the machine says of these paths.

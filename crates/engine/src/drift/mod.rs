@@ -10,6 +10,7 @@ mod inside;
 mod report;
 mod text;
 
+pub(crate) use baseline::look_into;
 pub use baseline::record_baselines;
 pub(crate) use collect::{Look, PACKAGES};
 pub(crate) use inside::Inside;

@@ -8,18 +8,30 @@ use crate::{Access, EngineError, Session};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use rig_drift::{Drift, Manifest, compare};
-use rig_model::{Idiom, MachineId, MachineSpec, ObservedMachine};
+use rig_model::{Idiom, MachineId, MachineSpec, Name, ObservedMachine};
 use rig_provider_api::Context;
 use rig_state::Layout;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 /// What a machine is compared with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Since {
     /// What `up` made of it: the state after the last provisioning; of an immutable machine its box.
     Up,
     /// Its box.
     Box,
+    /// What it was when a snapshot of this name was taken.
+    Snapshot(Name),
+}
+
+impl fmt::Display for Since {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Up => "up",
+            Self::Box => "box",
+            Self::Snapshot(name) => name.as_str(),
+        })
+    }
 }
 
 /// How one machine differs.
@@ -57,7 +69,7 @@ pub async fn machine_drift(
 ) -> Vec<(MachineId, Result<MachineDrift, EngineError>)> {
     let access = Access::new(session, layout.clone());
     let looks = machines.iter().map(|(machine, seen)| async {
-        (machine.id.clone(), one(&cx.within(LOOK), session, &access, layout, machine, seen, since).await)
+        (machine.id.clone(), one(&cx.within(LOOK), session, &access, layout, machine, seen, &since).await)
     });
     stream::iter(looks).buffered(AT_ONCE).collect().await
 }
@@ -69,16 +81,13 @@ async fn one(
     layout: &Layout,
     machine: &MachineSpec,
     seen: &ObservedMachine,
-    since: Since,
+    since: &Since,
 ) -> Result<MachineDrift, EngineError> {
     let provider = session.provider.as_ref();
     if !seen.state.is_running() {
         return Err(EngineError::NotRunning { machine: machine.id.clone(), state: seen.state.to_string() });
     }
-    let kept = match since {
-        Since::Up => baseline::load(layout, &machine.id, &seen.native).await?,
-        Since::Box => None,
-    };
+    let kept = baseline::load(layout, seen, since).await?;
     let mut gaps = BTreeSet::new();
     if provider.changes().is_none() && kept.is_none() {
         return Err(EngineError::Capability {
@@ -87,14 +96,14 @@ async fn one(
             wanted_for: format!("telling what machine {} has otherwise than its box", machine.id),
         });
     }
-    if since == Since::Up && kept.is_none() && machine.idiom == Idiom::Mutable && !machine.steps.is_empty() {
+    if *since == Since::Up && kept.is_none() && machine.idiom == Idiom::Mutable && !machine.steps.is_empty() {
         gaps.insert(
             "what it was after `up` is not known, so it is compared with its box: `rig provision --force` keeps it"
                 .to_owned(),
         );
     }
     let (taken, before, since) = match kept {
-        Some(kept) => (Some(kept.taken), kept.manifest, Since::Up),
+        Some(kept) => (Some(kept.taken), kept.manifest, since.clone()),
         None => (None, Manifest::default(), Since::Box),
     };
     let trusted = taken.map_or(0, |taken| taken.as_second());

@@ -19,7 +19,7 @@ pub struct TextDrift {
     pub new: Option<String>,
 }
 
-/// Reads a text file of a machine as it is, and as it was after `up` or in the box.
+/// Reads a text file of a machine as it is, and as it was after `up`, in the box, or when a snapshot was taken.
 ///
 /// # Errors
 /// When nobody knows what it was, it is no text or too large, or the machine cannot be entered.
@@ -38,10 +38,7 @@ pub async fn text_drift(
     if !seen.state.is_running() {
         return Err(EngineError::NotRunning { machine: machine.id.clone(), state: seen.state.to_string() });
     }
-    let kept = match since {
-        Since::Up => baseline::load(layout, &machine.id, &seen.native).await?,
-        Since::Box => None,
-    };
+    let kept = baseline::load(layout, seen, &since).await?;
     let text = |bytes: Bytes| {
         if bytes.len() >= LARGEST {
             return Err(failed(format!("it is larger than {} MiB", LARGEST >> 20)));
@@ -55,7 +52,7 @@ pub async fn text_drift(
         Some((Some(text), _)) => Some(text.clone()),
         Some((None, Some(_))) => {
             return Err(failed(
-                "what it held after `up` was not kept: only configuration is that everybody in the machine may read, no templates, up to 64 KiB"
+                "what it held then was not kept: only configuration is that everybody in the machine may read, no templates, up to 64 KiB"
                     .to_owned(),
             ));
         }

@@ -5,6 +5,7 @@ use crate::{
     Access, EngineError, EventSink, Makes,
     command::run_command,
     probe::{self, Prober},
+    snapshot,
 };
 use futures_util::StreamExt;
 use rig_model::{Action, Name, RestartPolicy};
@@ -33,7 +34,7 @@ pub(super) fn limit(action: &Action) -> Duration {
     let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
     match action {
         Action::FetchArtifact { .. } => minutes(120),
-        Action::BuildBox { .. } => minutes(60),
+        Action::BuildBox { .. } | Action::SaveSnapshot { .. } | Action::RestoreSnapshot { .. } => minutes(60),
         Action::StopMachine { grace, .. } => *grace + minutes(1),
         // The wait itself ends at its own time-out with more to say.
         Action::AwaitReady { ready, .. } => ready.timeout + minutes(1),
@@ -46,6 +47,7 @@ pub(super) fn limit(action: &Action) -> Duration {
         | Action::RemoveVolume { .. }
         | Action::CreateMachine { .. }
         | Action::StartMachine { .. }
+        | Action::DeleteSnapshot { .. }
         | Action::DestroyMachine { .. } => minutes(5),
     }
 }
@@ -56,6 +58,7 @@ pub(super) fn ends_at_interrupt(action: &Action) -> bool {
         action,
         Action::FetchArtifact { .. }
             | Action::BuildBox { .. }
+            | Action::SaveSnapshot { .. }
             | Action::Connect { .. }
             | Action::Provision { .. }
             | Action::AwaitReady { .. }
@@ -105,6 +108,18 @@ impl Shared {
             Action::DestroyMachine { machine: id } => {
                 provider.destroy(cx, &machine(id)).await?;
                 self.access.destroyed(id).await?;
+            }
+            Action::SaveSnapshot { machine: id, name, spec } => {
+                let capability = provider.snapshots().ok_or_else(|| self.lacks("snapshots", action))?;
+                snapshot::save(cx, capability, &self.access, self.sink.as_ref(), (id, spec.as_deref()), name).await?;
+            }
+            Action::RestoreSnapshot { machine: id, name, taken } => {
+                let capability = provider.snapshots().ok_or_else(|| self.lacks("snapshots", action))?;
+                snapshot::restore(cx, capability, &self.access, self.sink.as_ref(), id, (name, *taken)).await?;
+            }
+            Action::DeleteSnapshot { machine: id, name } => {
+                let capability = provider.snapshots().ok_or_else(|| self.lacks("snapshots", action))?;
+                snapshot::delete(cx, capability, &self.access, id, name).await?;
             }
             Action::Connect { machine: id } => {
                 self.access.session(cx, id).await?;

@@ -151,6 +151,21 @@ impl Access {
         self.keys.get_or_try_init(make).await
     }
 
+    /// Who has the machines.
+    pub(crate) fn provider(&self) -> &dyn Provider {
+        self.provider.as_ref()
+    }
+
+    /// Where things are kept.
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Whether a machine is entered over SSH.
+    pub(crate) fn has_door(&self, machine: &MachineId) -> bool {
+        self.machines.contains_key(machine)
+    }
+
     pub(crate) fn reference(&self, machine: &MachineId) -> MachineRef {
         MachineRef { workspace: self.workspace.clone(), id: machine.clone() }
     }

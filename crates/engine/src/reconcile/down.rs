@@ -22,11 +22,22 @@ pub struct DestroyOptions {
 #[must_use]
 pub fn halt(workspace: &Workspace, observed: &Observed, selection: &Selection) -> Plan {
     let mut graph = Graph::default();
+    stop_all(&mut graph, workspace, observed, &|machine| selection.contains(machine));
+    graph.finish(workspace)
+}
+
+/// Stops those of some machines that run, those that others wait for last.
+pub(super) fn stop_all(
+    graph: &mut Graph,
+    workspace: &Workspace,
+    observed: &Observed,
+    selected: &dyn Fn(&MachineId) -> bool,
+) -> Vec<OpId> {
     let running: Vec<&ObservedMachine> = observed
         .machines
         .iter()
         .filter(|machine| {
-            selection.contains(&machine.id)
+            selected(&machine.id)
                 && (machine.state.is_running() || machine.state == rig_model::MachineState::Restarting)
         })
         .collect();
@@ -41,10 +52,10 @@ pub fn halt(workspace: &Workspace, observed: &Observed, selection: &Selection) -
         let op = graph.add(stop(workspace, &machine.id), Cause::Requested, after);
         stops.insert(&machine.id, op);
     }
-    graph.finish(workspace)
+    stops.into_values().collect()
 }
 
-/// Removes machines, the networks that are then empty, and volumes only when asked.
+/// Removes machines with their snapshots, the networks that are then empty, and volumes only when asked.
 #[must_use]
 pub fn destroy(workspace: &Workspace, observed: &Observed, selection: &Selection, options: DestroyOptions) -> Plan {
     let mut graph = Graph::default();
@@ -65,6 +76,10 @@ pub fn destroy(workspace: &Workspace, observed: &Observed, selection: &Selection
             };
             graph.add(action, Cause::Requested, members.iter().filter_map(|id| gone.get(id).copied()));
         }
+    }
+    for snapshot in observed.snapshots.iter().filter(|snapshot| selection.contains(&snapshot.machine)) {
+        let action = Action::DeleteSnapshot { machine: snapshot.machine.clone(), name: snapshot.name.clone() };
+        graph.add(action, Cause::Requested, gone.get(&snapshot.machine).copied());
     }
     if options.volumes {
         for volume in observed.volumes.iter().filter(|volume| selection.contains(&volume.machine)) {

@@ -8,6 +8,7 @@ mod down;
 mod graph;
 mod ports;
 mod resolve;
+mod snapshots;
 mod steps;
 mod up;
 
@@ -16,6 +17,7 @@ pub use boxes::build_boxes;
 pub use budget::check_budget;
 pub use down::{DestroyOptions, destroy, halt};
 pub use ports::HostPorts;
+pub use snapshots::{delete_snapshots, newest_snapshot, restore_snapshots, save_snapshots};
 pub use up::{Desired, ProvisionOptions, UpOptions, provision, up};
 
 pub(crate) use graph::Graph;

@@ -151,18 +151,24 @@ fn plan(
     Ok(graph.finish(workspace))
 }
 
+/// Whether something waits for a machine to end.
+pub(super) fn is_one_shot(workspace: &Workspace, machine: &MachineId) -> bool {
+    let waits = |dependency: &Dependency| dependency.machine == *machine && dependency.condition == Condition::Done;
+    workspace.machines().any(|other| other.dependencies().any(waits))
+}
+
 /// The operations that lead to a machine's states.
 #[derive(Clone, Copy, Default)]
-struct MachineOps {
-    start: Option<OpId>,
+pub(super) struct MachineOps {
+    pub(super) start: Option<OpId>,
     provisioned: Option<OpId>,
-    ready: Option<OpId>,
-    done: Option<OpId>,
+    pub(super) ready: Option<OpId>,
+    pub(super) done: Option<OpId>,
 }
 
 impl MachineOps {
     /// The operation after which the machine is in a state, if this plan brings it there.
-    fn reach(self, condition: Condition) -> Option<OpId> {
+    pub(super) fn reach(self, condition: Condition) -> Option<OpId> {
         match condition {
             Condition::Started => self.start,
             Condition::Ready => self.ready.or(self.provisioned).or(self.start),
@@ -324,10 +330,7 @@ impl Planner<'_> {
     }
 
     fn is_one_shot(&self, machine: &MachineId) -> bool {
-        let waits = |dependency: &rig_model::Dependency| {
-            dependency.machine == *machine && dependency.condition == Condition::Done
-        };
-        self.desired.workspace.machines().any(|other| other.dependencies().any(waits))
+        is_one_shot(self.desired.workspace, machine)
     }
 
     fn network_ops(&mut self, spec: &MachineSpec) -> Vec<OpId> {
@@ -351,7 +354,7 @@ impl Planner<'_> {
 }
 
 /// Machines in an order in which one stands behind all it depends on. `after` has no cycles: the decoder refuses them.
-fn dependencies_first(workspace: &Workspace) -> Vec<&MachineSpec> {
+pub(super) fn dependencies_first(workspace: &Workspace) -> Vec<&MachineSpec> {
     fn visit<'w>(
         workspace: &'w Workspace,
         spec: &'w MachineSpec,

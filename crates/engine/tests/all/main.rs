@@ -7,4 +7,5 @@ mod compare;
 mod drift;
 mod machines;
 mod provisioning;
+mod snapshots;
 mod support;

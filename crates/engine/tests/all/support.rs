@@ -136,11 +136,22 @@ impl EventSink for Recorder {
 }
 
 pub(crate) async fn execute(fake: &FakeProvider, plan: &Plan, jobs: usize, interrupt: Interrupt) -> Report {
+    execute_in(Layout::new("/lab".into()), fake, plan, jobs, interrupt).await
+}
+
+/// Carries a plan out beside a state folder.
+pub(crate) async fn execute_in(
+    layout: Layout,
+    fake: &FakeProvider,
+    plan: &Plan,
+    jobs: usize,
+    interrupt: Interrupt,
+) -> Report {
     // No plan of these tests goes over SSH.
     let session = Session::new(load(CLUSTER, &[]), "/lab".into(), Arc::new(fake.clone()), Vec::new());
     let executor = Executor {
         provider: Arc::new(fake.clone()),
-        access: Arc::new(Access::new(&session, Layout::new("/lab".into()))),
+        access: Arc::new(Access::new(&session, layout)),
         makes: Arc::new(NoMakes { fake: fake.clone() }),
         sink: Arc::new(Recorder::default()),
         jobs,

@@ -19,6 +19,7 @@ pub enum Need {
     Dial,
     Changes,
     Usage,
+    Snapshots,
     Watch,
 }
 
@@ -127,6 +128,7 @@ impl Case {
             Need::Networks => provider.networks().is_some(),
             Need::Volumes => provider.volumes().is_some(),
             Need::Dial => provider.dial().is_some(),
+            Need::Snapshots => provider.snapshots().is_some(),
             Need::Watch => provider.watch().is_some(),
         })
     }

@@ -3,6 +3,7 @@
 use super::{Failure, Fixture, Outcome};
 use crate::{Context, MachineRef, ObserveScope, Provider};
 use futures_util::future;
+use rig_model::MachineId;
 use std::time::Duration;
 
 /// How long everything may take together.
@@ -17,16 +18,23 @@ pub(super) async fn sweep(provider: &dyn Provider, fixture: &Fixture) -> Outcome
     let mut last = None;
     for _ in 0..ROUNDS {
         let there = provider.observe(&cx, &fixture.workspace, ObserveScope::ALL).await?;
-        let machines: Vec<MachineRef> = there
-            .machines
-            .iter()
-            .map(|machine| MachineRef { workspace: fixture.workspace.clone(), id: machine.id.clone() })
-            .collect();
+        let reference = |id: &MachineId| MachineRef { workspace: fixture.workspace.clone(), id: id.clone() };
+        let machines: Vec<MachineRef> = there.machines.iter().map(|machine| reference(&machine.id)).collect();
+        let snapshots = match provider.snapshots() {
+            Some(snapshots) => snapshots.list_snapshots(&cx, &fixture.workspace).await?,
+            None => Vec::new(),
+        };
         let boxes: Vec<_> = there.boxes.iter().filter(|there| is_ours(fixture, there.name.as_str())).collect();
-        if machines.is_empty() && there.networks.is_empty() && there.volumes.is_empty() && boxes.is_empty() {
+        let is_swept = [machines.len(), snapshots.len(), there.networks.len(), there.volumes.len(), boxes.len()];
+        if is_swept == [0; 5] {
             return Ok(());
         }
         let mut results = future::join_all(machines.iter().map(|machine| provider.destroy(&cx, machine))).await;
+        if let Some(capability) = provider.snapshots() {
+            for snapshot in &snapshots {
+                results.push(capability.delete(&cx, &reference(&snapshot.machine), &snapshot.name).await);
+            }
+        }
         if let Some(networks) = provider.networks() {
             let removals = there.networks.iter().map(|network| networks.remove_network(&cx, &network.native));
             results.extend(future::join_all(removals).await);

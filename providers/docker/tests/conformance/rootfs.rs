@@ -8,9 +8,9 @@ use tar::{Builder, EntryType, Header};
 const BUSYBOX: &str = "/bin/busybox";
 
 /// The programs that the suite runs.
-const APPLETS: [&str; 22] = [
-    "awk", "cat", "echo", "env", "false", "hostname", "httpd", "ip", "ls", "nslookup", "pwd", "seq", "sh", "sleep",
-    "stty", "tail", "timeout", "true", "tty", "wc", "wget", "whoami",
+const APPLETS: [&str; 27] = [
+    "awk", "cat", "chmod", "chown", "echo", "env", "false", "hostname", "httpd", "ip", "ln", "ls", "nslookup", "pwd",
+    "rm", "seq", "sh", "sleep", "stat", "stty", "tail", "timeout", "true", "tty", "wc", "wget", "whoami",
 ];
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n";
