@@ -11,7 +11,12 @@ use std::{path::Path, time::Instant};
 const ENGINE_TESTS: &str = "rig/engine-tests,rig-provider-docker/engine-tests,rig-ssh/engine-tests";
 
 /// Scenarios of many minutes: once is enough for the gate. `RIG_ENGINE` names the engine for those who want them on another.
-const LONG: [&str; 2] = ["killed_at_any_moment", "the_root_workspace"];
+const LONG: [&str; 4] = [
+    "killed_at_any_moment",
+    "the_root_workspace",
+    "a_topology_does_not_differ_from_its_twin",
+    "what_differs_makes_ratios_unfair",
+];
 
 /// Runs the fast part, then, unless told otherwise, the slow one.
 pub(crate) fn run(fast_only: bool) -> Result {

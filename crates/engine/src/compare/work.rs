@@ -88,7 +88,7 @@ impl Life<'_> {
     async fn drift_since(&self, since: Since) -> Result<Vec<MachineDrift>, LabError> {
         let machines = self.machines().await?;
         let pairs: Vec<(&MachineSpec, &ObservedMachine)> = machines.iter().map(|(spec, seen)| (*spec, seen)).collect();
-        let found = machine_drift(&self.look(), self.session(), self.lab.layout(), &pairs, since).await;
+        let found = machine_drift(&self.look(), self.session(), self.lab.layout(), &pairs, since.clone()).await;
         let found: Vec<MachineDrift> = found.into_iter().map(|(_, drift)| drift).collect::<Result<_, _>>()?;
         // Compared with another thing than what was asked for, a count means nothing.
         let stray = found.iter().find(|drift| {
