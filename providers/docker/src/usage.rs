@@ -94,7 +94,7 @@ impl DockerProvider {
                 None => images.push((image.clone(), vec![machine.id.clone()])),
             }
         }
-        let looks: Vec<_> = images.iter().map(|(id, _)| self.image(doing, id)).collect();
+        let looks: Vec<_> = images.iter().map(|(id, _)| self.layered(doing, id)).collect();
         let details: Vec<Image> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
         let layers = layers::sizes(&details);
         Ok(DiskUsage {
@@ -131,7 +131,7 @@ impl DockerProvider {
         }))
     }
 
-    async fn image(&self, doing: &str, id: &str) -> Result<Image> {
+    async fn layered(&self, doing: &str, id: &str) -> Result<Image> {
         let failed = |error| error::failure(doing, id, error);
         let details = async { self.docker.inspect_image(id).await.map_err(failed) };
         let history = async { self.docker.image_history(id).await.map_err(failed) };
