@@ -185,7 +185,7 @@ pub(crate) struct Compare {
     #[arg(value_name = "TOPOLOGY")]
     pub(crate) topologies: Vec<String>,
     /// How many runs of each scenario [default: the file's, else 5]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(rig_compare::MOST_RUNS)))]
     pub(crate) runs: Option<u32>,
     /// Only these scenarios
     #[arg(long, value_name = "NAME", value_delimiter = ',')]

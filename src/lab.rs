@@ -8,21 +8,32 @@ use crate::{
     failure::{ExitCode, Failure},
 };
 use async_trait::async_trait;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use rig_compare::{Comparison, Report, SCHEMA, summarise};
 use rig_config::Loaded;
 use rig_engine::{
     Deed, DestroyOptions, Lab, LabError, ProvisionOptions, Report as Done, Seen, Selection, Session, UpOptions,
     Variation, reconcile,
 };
-use rig_model::{Action, Digest, Hasher, Name, Observed, Plan};
+use rig_model::{
+    Action, BoxName, BoxSource, Cause, Digest, FileSource, Hasher, Name, Observed, OpId, Operation, Plan, StepKind,
+};
 use rig_provider_api::ObserveScope;
 use rig_state::{Layout, Scale};
 use serde::Serialize;
-use std::{collections::BTreeMap, time::Duration};
+use serde_json::Value;
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 /// What the name of the workspace of a comparison ends with.
-const SUFFIX: &str = "-compare";
+const SUFFIX: &str = "-compare-";
+
+/// How many digits of the folder's hash follow.
+const PLACE: usize = 6;
 
 /// How long the engine has to say what is there.
 const OBSERVE: Duration = Duration::from_secs(60);
@@ -38,8 +49,12 @@ pub(crate) struct HostLab {
     app: App,
     file: Utf8PathBuf,
     layout: Layout,
-    session: Session,
+    session: Rc<Session>,
+    /// Workspaces with a variation of a topology.
+    varied: RefCell<Vec<(Name, Variation, Rc<Session>)>>,
     topologies: Vec<Name>,
+    /// What else decides what is measured, as text.
+    measured: String,
     execution: Execution,
 }
 
@@ -47,7 +62,7 @@ impl HostLab {
     /// Reads the file, with the counts that it has itself, and connects to its engine.
     pub(crate) async fn open(app: &App, cold: bool) -> Result<Self, Failure> {
         let file = app.file()?;
-        let folder = file.parent().map_or_else(|| Utf8PathBuf::from("."), camino::Utf8Path::to_owned);
+        let folder = file.parent().map_or_else(|| Utf8PathBuf::from("."), Utf8Path::to_owned);
         let outer = Layout::new(&folder);
         outer.prepare()?;
         let layout = outer.compare();
@@ -63,52 +78,108 @@ impl HostLab {
             no_cache: cold,
             once_more: false,
         };
-        let loaded = apart(inner.load(&file, &Scale::default())?)?;
+        let loaded = apart(inner.load(&file, &Scale::default())?, &folder)?;
         let provider = app.connect(Some(&loaded.workspace), Start::IfNeeded).await?;
         let proxies = app.trust(&loaded.workspace).proxies;
         let session = Session::new(loaded.workspace, loaded.folder, provider, proxies);
         let execution = Execution { no_parallel: false, jobs: 8, dry_run: false };
-        Ok(Self { app: inner, file, layout, session, topologies: Vec::new(), execution })
+        let topologies = session.workspace.topologies.keys().cloned().collect();
+        let (session, varied, measured) = (Rc::new(session), RefCell::default(), String::new());
+        Ok(Self { app: inner, file, layout, session, varied, topologies, measured, execution })
     }
 
-    /// Says which topologies are meant.
-    pub(crate) fn compare(&mut self, topologies: &[Name]) {
+    /// Says which topologies are meant, and what else decides what is measured.
+    pub(crate) fn compare(&mut self, topologies: &[Name], measured: &impl Serialize) {
         self.topologies = topologies.to_vec();
+        self.measured = text(measured);
     }
 
-    /// What these topologies are made of, as one hash: machines, boxes, and what every step does.
-    pub(crate) async fn subject(&self, more: &impl Serialize) -> Result<Digest, Failure> {
-        let look = self.boxes(&self.app).await?;
-        let contents = self.app.provisioning(&self.session, &self.layout).await?.contents;
-        let provisioning = rig_engine::Provisioning { contents, records: BTreeMap::new() };
-        let nothing = Observed::default();
-        let seen = Seen { observed: &nothing, boxes: &look.table, engine: &look.engine };
-        let plan = self.session.plan_up(seen, &provisioning, &look.selection, &UpOptions::default())?;
+    /// What the topologies are made of, as one hash: machines, boxes, what every step does, the checks that are meant. Where
+    /// in the file something stands does not matter.
+    async fn made_of(&self) -> Result<Digest, Failure> {
         let mut hasher = Hasher::new("comparison/1");
-        hasher.part(text(more));
+        hasher.part(&self.measured);
         for name in &self.topologies {
-            hasher.part(text(&self.session.workspace.topologies.get(name)));
-        }
-        for (name, choice) in &look.table {
-            hasher.part(name.as_str()).part(choice.digest.as_str());
-        }
-        for operation in &plan.operations {
-            if let Action::Provision { step, .. } = &operation.action {
-                hasher.part(step.digest().as_str());
+            let topology = self.session.workspace.topologies.get(name);
+            hasher.part(text(topology));
+            let (look, plan) = self.as_from_nothing(&self.session, name).await?;
+            for (name, choice) in &look.table {
+                hasher.part(name.as_str()).part(choice.digest.as_str());
             }
+            for operation in &plan.operations {
+                if let Action::Provision { step, .. } = &operation.action {
+                    hasher.part(step.digest().as_str());
+                }
+            }
+        }
+        for check in self.session.workspace.checks.iter().filter(|check| self.topologies.contains(&check.topology)) {
+            hasher.part(text(check));
         }
         Ok(hasher.finish())
     }
 
-    /// The workspace with a variation.
-    fn varied(&self, topology: &Name, variation: &Variation) -> Result<Session, Failure> {
+    /// What would be done for a topology of which nothing is there.
+    async fn as_from_nothing(&self, session: &Session, topology: &Name) -> Result<(up::Look, Plan), Failure> {
+        let look = up::look(&self.app, session, &[topology.to_string()], false).await?;
+        let contents = self.app.provisioning(session, &self.layout).await?.contents;
+        let provisioning = rig_engine::Provisioning { contents, records: BTreeMap::new() };
+        let nothing = Observed::default();
+        let seen = Seen { observed: &nothing, boxes: &look.table, engine: &look.engine };
+        let plan = session.plan_up(seen, &provisioning, &look.selection, &UpOptions::default())?;
+        Ok((look, plan))
+    }
+
+    /// Makes the boxes and fetches the downloads of one topology.
+    async fn make_ready(&self, topology: &Name, variation: &Variation) -> Result<(), Failure> {
+        let session = self.varied(topology, variation)?;
+        let (look, plan) = self.as_from_nothing(&session, topology).await?;
+        let is_made = |action: &Action| matches!(action, Action::FetchArtifact { .. } | Action::BuildBox { .. });
+        let mut operations: Vec<Operation> =
+            plan.operations.into_iter().filter(|operation| is_made(&operation.action)).collect();
+        // Downloads of steps are fetched when the step needs them: here, before.
+        let machines = session.workspace.topologies.get(topology).into_iter().flat_map(|topology| &topology.machines);
+        let mut fetched: Vec<&Name> = Vec::new();
+        for step in machines.flat_map(|machine| &machine.steps) {
+            if let StepKind::File { source: FileSource::Artifact(artifact), .. } = &step.kind
+                && !fetched.contains(&&artifact.name)
+            {
+                fetched.push(&artifact.name);
+                operations.push(Operation {
+                    id: OpId(u32::MAX - u32::try_from(fetched.len()).unwrap_or_default()),
+                    action: Action::FetchArtifact { artifact: artifact.clone() },
+                    cause: Cause::Requested,
+                    after: Vec::new(),
+                });
+            }
+        }
+        let plan = Plan { operations, notes: Vec::new(), ..plan_of(&session) };
+        let report = self.app.execute(&session, &self.layout, look.boxes, &plan, &self.execution).await?;
+        done(plan, report, Duration::ZERO).map(drop)
+    }
+
+    /// The workspace with a variation, as the file was when it was first asked for.
+    fn varied(&self, topology: &Name, variation: &Variation) -> Result<Rc<Session>, Failure> {
+        if *variation == Variation::default() {
+            return Ok(self.session.clone());
+        }
+        let same = |(of, known, _): &&(Name, Variation, Rc<Session>)| of == topology && known == variation;
+        if let Some((.., session)) = self.varied.borrow().iter().find(same) {
+            return Ok(session.clone());
+        }
+        let session = Rc::new(self.load_varied(topology, variation)?);
+        self.varied.borrow_mut().push((topology.clone(), variation.clone(), session.clone()));
+        Ok(session)
+    }
+
+    fn load_varied(&self, topology: &Name, variation: &Variation) -> Result<Session, Failure> {
         let mut scale = Scale::default();
         for (group, count) in &variation.counts {
             scale.set(topology.clone(), group.clone(), *count);
         }
         let mut app = self.app.clone();
         app.global.variables.extend(variation.variables.iter().cloned());
-        let loaded = apart(app.load(&self.file, &scale)?)?;
+        let folder = self.layout_folder();
+        let loaded = apart(app.load(&self.file, &scale)?, folder)?;
         let proxies = app.trust(&loaded.workspace).proxies;
         Ok(Session::new(loaded.workspace, loaded.folder, self.session.provider.clone(), proxies))
     }
@@ -119,27 +190,30 @@ impl HostLab {
     }
 
     async fn bring_up(&self, app: &App, topology: &Name, variation: &Variation) -> Result<Deed, Failure> {
-        let varied;
-        let session = if *variation == Variation::default() {
-            &self.session
-        } else {
-            varied = self.varied(topology, variation)?;
-            &varied
-        };
+        let session = self.varied(topology, variation)?;
         let targets = [topology.to_string()];
         let options = UpOptions::default();
-        let prepared = up::prepare(app, session, &self.layout, &targets, &options).await?;
-        let report = app.execute(session, &self.layout, prepared.boxes, &prepared.plan, &self.execution).await?;
-        done(prepared.plan, report)
+        let began = Instant::now();
+        let prepared = up::prepare(app, &session, &self.layout, &targets, &options).await?;
+        let planning = began.elapsed();
+        let report = app.execute(&session, &self.layout, prepared.boxes, &prepared.plan, &self.execution).await?;
+        done(prepared.plan, report, planning)
     }
 
-    async fn carry_out(&self, plan: Plan, boxes: HostBoxes) -> Result<Deed, Failure> {
+    /// Carries out what was planned since `began`.
+    async fn carry_out(&self, plan: Plan, boxes: HostBoxes, began: Instant) -> Result<Deed, Failure> {
+        let planning = began.elapsed();
         let report = self.app.execute(&self.session, &self.layout, boxes, &plan, &self.execution).await?;
-        done(plan, report)
+        done(plan, report, planning)
     }
 
     async fn observed(&self, scope: ObserveScope) -> Result<Observed, Failure> {
         Ok(self.session.observe(&self.app.context(OBSERVE), scope).await?)
+    }
+
+    /// The folder of the file.
+    fn layout_folder(&self) -> &Utf8Path {
+        self.file.parent().unwrap_or(Utf8Path::new("."))
     }
 
     /// The boxes of the topologies.
@@ -153,7 +227,11 @@ impl HostLab {
         let look = self.boxes(app).await?;
         let Some(images) = self.session.provider.images() else { return Ok(()) };
         // Children first.
-        let ordered = self.session.workspace.boxes.keys().rev().filter_map(|name| look.table.get(name));
+        let made = |name: &&BoxName| {
+            // A box that is pulled is the same one, whoever asks for it.
+            look.boxes.plans.get(*name).is_some_and(|plan| !matches!(plan.source, BoxSource::Image(_)))
+        };
+        let ordered = self.session.workspace.boxes.keys().rev().filter(made).filter_map(|name| look.table.get(name));
         for choice in ordered.filter(|choice| choice.present) {
             images.remove(&app.context(REMOVE), &choice.image).await?;
         }
@@ -161,9 +239,12 @@ impl HostLab {
     }
 }
 
-/// The workspace under a name of its own.
-fn apart(mut loaded: Loaded) -> Result<Loaded, Failure> {
-    let name = format!("{}{SUFFIX}", loaded.workspace.name);
+/// The workspace under a name of its own, which no other folder's comparison has: all that is of that name is removed again
+/// and again.
+fn apart(mut loaded: Loaded, folder: &Utf8Path) -> Result<Loaded, Failure> {
+    let place = folder.canonicalize_utf8().unwrap_or_else(|_| folder.to_owned());
+    let place: String = Digest::of(place.as_str().as_bytes()).short().chars().take(PLACE).collect();
+    let name = format!("{}{SUFFIX}{place}", loaded.workspace.name);
     loaded.workspace.name = Name::new(name.as_str()).map_err(|error| Failure::Usage {
         message: format!("the machines of a comparison would belong to a workspace {name:?}: {error}"),
         hint: Some("give the workspace a shorter name".to_owned()),
@@ -171,13 +252,31 @@ fn apart(mut loaded: Loaded) -> Result<Loaded, Failure> {
     Ok(loaded)
 }
 
-fn text(value: &impl Serialize) -> String {
+/// A part of the file as text, without the places where it stands.
+fn text(value: impl Serialize) -> String {
+    fn displace(value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                fields.remove("origin");
+                fields.values_mut().for_each(displace);
+            }
+            Value::Array(items) => items.iter_mut().for_each(displace),
+            _ => {}
+        }
+    }
     // Shapes are maps of plain data: writing them cannot fail.
-    serde_json::to_string(value).unwrap_or_default()
+    let mut value = serde_json::to_value(value).unwrap_or_default();
+    displace(&mut value);
+    value.to_string()
+}
+
+/// An empty plan.
+fn plan_of(session: &Session) -> Plan {
+    Plan { workspace: Some(session.workspace.name.clone()), ..Plan::default() }
 }
 
 /// What was carried out whole; anything else is a failure with what a person needs to understand it.
-fn done(plan: Plan, report: Done) -> Result<Deed, Failure> {
+fn done(plan: Plan, report: Done, planning: Duration) -> Result<Deed, Failure> {
     if report.interrupted {
         return Err(Failure::Said(ExitCode::Interrupted));
     }
@@ -191,7 +290,8 @@ fn done(plan: Plan, report: Done) -> Result<Deed, Failure> {
             format!("{}: {}{log}", failure.title, failure.error)
         })
         .collect();
-    if whys.is_empty() { Ok(Deed { plan, report }) } else { Err(Failure::host(whys.join("; "))) }
+    let elapsed = planning + report.elapsed;
+    if whys.is_empty() { Ok(Deed { plan, report, elapsed }) } else { Err(Failure::host(whys.join("; "))) }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what errors are mapped with")]
@@ -215,38 +315,52 @@ impl Lab for HostLab {
         &self.layout
     }
 
+    async fn subject(&self) -> Result<Digest, LabError> {
+        self.made_of().await.map_err(failed)
+    }
+
+    async fn prepare(&self, variations: &[(Name, Variation)]) -> Result<(), LabError> {
+        for (topology, variation) in variations {
+            self.make_ready(topology, variation).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
     async fn up(&self, topology: &Name, variation: &Variation) -> Result<Deed, LabError> {
         self.bring_up(&self.app, topology, variation).await.map_err(failed)
     }
 
     async fn provision(&self, topology: &Name) -> Result<Deed, LabError> {
+        let began = Instant::now();
         let again = async {
             let look = up::look(&self.app, &self.session, &[topology.to_string()], true).await?;
             let provisioning = self.app.provisioning(&self.session, &self.layout).await?;
             let options = ProvisionOptions { skip: false, force: true, with: Vec::new() };
             let plan = self.session.plan_provision(look.seen(), &provisioning, &look.selection, options)?;
-            self.carry_out(plan, look.boxes).await
+            self.carry_out(plan, look.boxes, began).await
         };
         again.await.map_err(failed)
     }
 
     async fn halt(&self, topology: &Name) -> Result<Deed, LabError> {
+        let began = Instant::now();
         let halt = async {
             let observed = self.observed(ObserveScope::MACHINES).await?;
             let selection = Selection::resolve(&[topology.to_string()], &self.session.workspace, &observed)?;
             let plan = reconcile::halt(&self.session.workspace, &observed, &selection);
-            self.carry_out(plan, HostBoxes::none()).await
+            self.carry_out(plan, HostBoxes::none(), began).await
         };
         halt.await.map_err(failed)
     }
 
     async fn clear(&self) -> Result<Deed, LabError> {
+        let began = Instant::now();
         let clear = async {
             let scope = ObserveScope { networks: true, volumes: true, ..ObserveScope::MACHINES };
             let observed = self.observed(scope).await?;
             let options = DestroyOptions { volumes: true };
             let plan = reconcile::destroy(&self.session.workspace, &observed, &Selection::All, options);
-            self.carry_out(plan, HostBoxes::none()).await
+            self.carry_out(plan, HostBoxes::none(), began).await
         };
         clear.await.map_err(failed)
     }

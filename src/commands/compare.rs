@@ -9,14 +9,15 @@ use crate::{
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use rig_compare::{
-    Caches, Compared, Comparison, Host, Plan, ReadError, Report, SCHEMA, Summary, Table, baseline, differences,
-    failures, gaps, html, metrics, mismatches, shown, summarise,
+    Caches, Compared, Comparison, Host, Plan, ReadError, Report, SCHEMA, Summary, Table, baseline, baseline::Changes,
+    differences, failures, gaps, html, metrics, mismatches, shown, summarise,
 };
-use rig_engine::{End, Lab, Runner, Setup, Wishes};
+use rig_engine::{End, Lab, LabError, Runner, Setup, Wishes};
 use rig_model::{EngineFacts, Name, Scenario};
 use rig_provider_api::ObserveScope;
+use rig_state::Scale;
 use serde::Serialize;
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
 
 /// How many runs `--quick` makes: fewer cannot tell a difference from noise.
 const QUICK_RUNS: u32 = 3;
@@ -32,7 +33,7 @@ const SLOW: [Scenario; 6] = [
 ];
 
 /// A comparison takes as long as it takes; every step in it has a deadline of its own.
-const LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
+const LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What decides which machines and which work are measured, beside the topologies themselves.
 #[derive(Serialize)]
@@ -48,17 +49,18 @@ pub(crate) async fn run(app: &App, arguments: &Arguments) -> Result<(), Failure>
     if arguments.remove {
         return remove(app).await;
     }
-    // What is wrong with the words is said before an engine is started for them.
-    let workspace = app.open()?.loaded.workspace;
+    // What is wrong with the words is said before an engine is started for them. Counts are the file's own.
+    let workspace = app.load(&app.file()?, &Scale::default())?.workspace;
     let setup = setup(arguments, &workspace)?;
     let targets = Targets::new(app, arguments)?;
     let mut lab = HostLab::open(app, arguments.cold).await?;
-    lab.compare(&setup.topologies);
+    let Setup { job, checks, nodes, change, .. } = &setup;
+    lab.compare(&setup.topologies, &Measured { job, checks, nodes, change });
     let _lock = app.lock(lab.layout(), "rig compare").await?;
     for (scenario, why) in &setup.left_out {
         app.ui.say(format!("scenario {scenario} is left out: {why}"));
     }
-    let planned = planned(app, arguments, &lab, &setup).await?;
+    let planned = planned(app, arguments, &lab, &setup, workspace.name).await?;
     let mut comparison = resumed(app, arguments, &lab, planned)?;
     let earlier = targets.baseline(&comparison, arguments.threshold)?;
     begin(app, &lab, &comparison).await?;
@@ -66,9 +68,15 @@ pub(crate) async fn run(app: &App, arguments: &Arguments) -> Result<(), Failure>
     let end = runner.run(&mut comparison).await;
     let summary =
         summarise(&comparison, arguments.unfair).ok_or_else(|| Failure::host("there is nothing to compare"))?;
+    let changes = match (&end, earlier) {
+        (End::Done, Some(earlier)) => Some(
+            baseline::changes(&earlier, &comparison, arguments.threshold)
+                .map_err(|error| Failure::usage(error.to_string()))?,
+        ),
+        _ => None,
+    };
     if !comparison.runs.is_empty() {
-        show(app, &comparison, &summary);
-        targets.write(app, &comparison, &summary, arguments.unfair)?;
+        show(app, &comparison, &summary, changes.as_ref());
     }
     match end {
         End::Done => {}
@@ -81,12 +89,18 @@ pub(crate) async fn run(app: &App, arguments: &Arguments) -> Result<(), Failure>
             return Err(Failure::host(why));
         }
     }
-    if let Some(earlier) = earlier {
-        hold(app, &earlier, &comparison, arguments.threshold)?;
-    }
+    // A report that was there is replaced by a whole one only.
+    targets.write(app, &comparison, &summary, arguments.unfair)?;
     match summary.failures.len() {
-        0 => Ok(()),
-        failed => Err(Failure::host(format!("{failed} of {} runs failed", summary.made))),
+        0 => {}
+        failed => return Err(Failure::host(format!("{failed} of {} runs failed", summary.made))),
+    }
+    match changes {
+        Some(changes) if changes.compared == 0 => Err(Failure::host(
+            "nothing could be compared with the baseline: both need three runs or more of the same scenarios",
+        )),
+        Some(changes) if !changes.hold() => Err(Failure::Said(ExitCode::Unmet)),
+        _ => Ok(()),
     }
 }
 
@@ -94,17 +108,36 @@ pub(crate) async fn run(app: &App, arguments: &Arguments) -> Result<(), Failure>
 async fn remove(app: &App) -> Result<(), Failure> {
     let lab = HostLab::open(app, false).await?;
     let _lock = app.lock(lab.layout(), "rig compare").await?;
-    let removed = match lab.clear().await {
-        Ok(deed) => deed.report.done,
-        Err(error) => return Err(Failure::host(error.to_string())),
+    let clear = async {
+        let done = lab.clear().await?.report.done;
+        lab.discard().await?;
+        Ok(done)
     };
-    let kept = lab.layout().comparison();
-    let had = kept.is_file();
-    if had {
-        fs_err::remove_file(&kept).map_err(|error| Failure::host(error.to_string()))?;
+    let removed = clear.await.map_err(|error| match error {
+        LabError::Interrupted => Failure::Said(ExitCode::Interrupted),
+        LabError::Failed(why) => Failure::host(why),
+    })?;
+    let kept = forget(&lab)?;
+    let cache = lab.layout().own_cache();
+    match fs_err::remove_dir_all(&cache) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(Failure::host(error.to_string())),
+        _ => {}
     }
-    app.ui.say(if removed > 0 || had { "removed machines and results of the comparison" } else { "nothing to remove" });
+    app.ui.say(if removed > 0 || kept {
+        "removed machines and results of the comparison"
+    } else {
+        "nothing to remove"
+    });
     Ok(())
+}
+
+/// Removes the kept comparison; says whether there was one.
+fn forget(lab: &HostLab) -> Result<bool, Failure> {
+    match fs_err::remove_file(lab.layout().comparison()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Failure::host(error.to_string())),
+    }
 }
 
 fn setup(arguments: &Arguments, workspace: &rig_model::Workspace) -> Result<Setup, Failure> {
@@ -122,15 +155,23 @@ fn setup(arguments: &Arguments, workspace: &rig_model::Workspace) -> Result<Setu
 }
 
 /// The comparison as it would begin.
-async fn planned(app: &App, arguments: &Arguments, lab: &HostLab, setup: &Setup) -> Result<Comparison, Failure> {
+async fn planned(
+    app: &App,
+    arguments: &Arguments,
+    lab: &HostLab,
+    setup: &Setup,
+    workspace: Name,
+) -> Result<Comparison, Failure> {
     let session = lab.session();
     let engine = session.provider.probe(&app.context(Duration::from_secs(60))).await?;
-    let Setup { job, checks, nodes, change, .. } = setup;
-    let subject = lab.subject(&Measured { job, checks, nodes, change }).await?;
+    let subject = lab.subject().await.map_err(|error| match error {
+        LabError::Interrupted => Failure::Said(ExitCode::Interrupted),
+        LabError::Failed(why) => Failure::host(why),
+    })?;
     let compared = setup.topologies.iter().filter_map(|name| session.workspace.topologies.get(name));
     let now = jiff::Timestamp::now();
     Ok(Comparison {
-        workspace: app.open()?.loaded.workspace.name,
+        workspace,
         topologies: compared.map(|one| Compared { name: one.name.clone(), idiom: one.idiom }).collect(),
         scenarios: setup.scenarios.clone(),
         caches: if arguments.cold { Caches::Cold } else { Caches::Warm },
@@ -164,20 +205,20 @@ fn new_seed() -> u32 {
 
 /// The kept comparison, where it was not over and this is the same one; else the planned one.
 fn resumed(app: &App, arguments: &Arguments, lab: &HostLab, mut planned: Comparison) -> Result<Comparison, Failure> {
-    let path = lab.layout().comparison();
-    let text = match fs_err::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(planned),
-        Err(error) => return Err(Failure::host(error.to_string())),
-    };
     if arguments.fresh {
+        forget(lab)?;
         return Ok(planned);
     }
-    let kept = match Comparison::read(&text) {
-        Ok(kept) => kept,
-        Err(error) => return Err(unreadable(&path, &error, "`--fresh` begins anew")),
+    let path = lab.layout().comparison();
+    let text = match fs_err::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(planned),
+        Err(error) => return Err(Failure::host(error.to_string())),
     };
-    if Plan::of(&kept).left(&kept.runs).next().is_none() && arguments.seed.is_none_or(|seed| seed != kept.seed) {
+    let kept = Comparison::read(&String::from_utf8_lossy(&text));
+    let kept = kept.map_err(|error| unreadable(&path, &error, "`--fresh` begins anew"))?;
+    // One that is over is a report, and the next one begins anew.
+    if Plan::of(&kept).left(&kept.runs).next().is_none() {
         return Ok(planned);
     }
     if arguments.seed.is_none() {
@@ -200,7 +241,7 @@ fn resumed(app: &App, arguments: &Arguments, lab: &HostLab, mut planned: Compari
 }
 
 fn unreadable(path: &Utf8Path, error: &ReadError, hint: &str) -> Failure {
-    Failure::Host { message: format!("{path} {error}"), hint: Some(hint.to_owned()) }
+    Failure::Usage { message: format!("{path} {error}"), hint: Some(hint.to_owned()) }
 }
 
 /// Says what is about to happen.
@@ -303,9 +344,9 @@ impl Targets {
 }
 
 /// Prints the report.
-fn show(app: &App, comparison: &Comparison, summary: &Summary) {
+fn show(app: &App, comparison: &Comparison, summary: &Summary, changes: Option<&Changes>) {
     if app.ui.is_json() {
-        app.ui.last_line(SCHEMA, &Report { comparison, summary });
+        app.ui.last_line(SCHEMA, &Line { report: Report { comparison, summary }, baseline: changes });
         return;
     }
     let table = |title: &str, table: Table| {
@@ -341,31 +382,37 @@ fn show(app: &App, comparison: &Comparison, summary: &Summary) {
         comparison.caches,
         comparison.seed
     ));
+    if let Some(changes) = changes {
+        against(app, changes);
+    }
 }
 
-/// Compares with an earlier comparison.
-fn hold(app: &App, earlier: &Comparison, now: &Comparison, threshold: f64) -> Result<(), Failure> {
-    let changes = baseline::changes(earlier, now, threshold).map_err(|error| Failure::usage(error.to_string()))?;
+/// The last line of the events: the document, and what a comparison with the baseline says.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    report: Report<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baseline: Option<&'a Changes>,
+}
+
+/// Prints what is otherwise than in an earlier comparison.
+fn against(app: &App, changes: &Changes) {
     let line = |change: &baseline::Change, word: &str| {
         let percent = change.percent.map_or_else(String::new, |percent| format!(" ({percent:+.0} %)"));
         let (before, after) = (shown(change.unit, change.before.median), shown(change.unit, change.now.median));
         format!("{word} {} of {}: {before} before, {after} now{percent}", change.metric, change.topology)
     };
+    app.ui.result("");
     for change in &changes.regressions {
-        app.ui.say(line(change, &Paint::Bad.paint("✗ worse:")));
+        app.ui.result(line(change, &Paint::Bad.paint("✗ worse:")));
     }
     for change in &changes.improvements {
-        app.ui.say(line(change, &Paint::Good.paint("✓ better:")));
+        app.ui.result(line(change, &Paint::Good.paint("✓ better:")));
     }
     for lost in &changes.lost {
-        app.ui.say(format!(
-            "{} {} of {}: {}",
-            Paint::Bad.paint("✗ not measured:"),
-            lost.metric,
-            lost.topology,
-            lost.why
-        ));
+        let mark = Paint::Bad.paint("✗ not measured:");
+        app.ui.result(format!("{mark} {} of {}: {}", lost.metric, lost.topology, lost.why));
     }
-    app.ui.say(format!("{} metrics compared with the baseline", changes.compared));
-    if changes.hold() { Ok(()) } else { Err(Failure::Said(ExitCode::Unmet)) }
+    app.ui.result(format!("{} metrics compared with the baseline", changes.compared));
 }

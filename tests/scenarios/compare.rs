@@ -35,7 +35,7 @@ compare "one" "two" {{
 impl Lab {
     /// What is left of the machines of a comparison.
     fn compared(&self) -> Vec<String> {
-        self.left_of(&format!("{}-compare", self.name))
+        self.left_of(&format!("{}-compare-", self.name))
     }
 
     fn place(&self, file: &str) -> (String, PathBuf) {
@@ -77,7 +77,8 @@ fn a_topology_does_not_differ_from_its_twin() {
     assert!(measured.len() >= 20, "{} metrics were measured", measured.len());
     let claimed: Vec<_> =
         measured.iter().filter(|(_, pair)| matches!(pair["verdict"].as_str(), Some("less" | "more"))).collect();
-    assert!(claimed.len() * 20 <= measured.len(), "differences between twins: {claimed:?}");
+    // The rule errs in less than one of fifty, but a slow moment of the host is seen in several metrics at once.
+    assert!(claimed.len() * 8 <= measured.len(), "differences between twins: {claimed:?}");
     // A machine that is killed really was, one that was lost is another one, and a new setting makes new machines.
     let value = |metric: &str| {
         let metrics = document["summary"]["metrics"].as_array().unwrap();
@@ -107,7 +108,7 @@ fn a_topology_does_not_differ_from_its_twin() {
     // The same comparison as its own baseline: nothing is worse.
     let once = ["compare", "--runs", "5", "--scenario", "surface", "--baseline", path.to_str().unwrap()];
     let again = lab.ok(&once);
-    assert!(again.stderr.contains("compared with the baseline"), "{}", again.stderr);
+    assert!(again.stdout.contains("12 metrics compared with the baseline"), "{}", again.stdout);
 }
 
 #[test]
@@ -212,7 +213,7 @@ fn words_that_make_no_comparison_are_refused_before_anything_is_made() {
         (&["compare", "one", "three"] as &[&str], "there is no topology \"three\""),
         (&["compare", "one"], "a comparison needs two topologies or more"),
         (&["compare", "one", "one"], "topology one is named twice"),
-        (&["compare", "--runs", "0"], "a comparison without runs says nothing"),
+        (&["compare", "--runs", "0"], "0 is not in 1..=1000"),
         (&["compare", "--scenario", "boot"], "\"boot\" is no scenario"),
         (&["compare", "--html", &elsewhere], "is no place for a file"),
         (&["compare", "--baseline", &old], "has the schema \"rig.compare/9\""),
@@ -220,12 +221,7 @@ fn words_that_make_no_comparison_are_refused_before_anything_is_made() {
         (&["compare", "--threshold", "5"], "--baseline"),
     ] {
         let run = lab.run(arguments);
-        assert!(
-            matches!(run.code, 1 | 2) && run.stderr.contains(expected),
-            "{arguments:?}: {} {}",
-            run.code,
-            run.stderr
-        );
+        assert!(run.code == 2 && run.stderr.contains(expected), "{arguments:?}: {} {}", run.code, run.stderr);
     }
     assert_eq!(lab.compared(), Vec::<String>::new());
     lab.write(

@@ -184,12 +184,16 @@ impl Lab {
 
     /// Everything on the engine that carries this workspace's label.
     pub(crate) fn left(&self) -> Vec<String> {
-        self.left_of(&self.name)
+        self.labelled(&format!("rig.workspace={}", self.name))
     }
 
-    /// The same for a workspace of another name.
-    pub(crate) fn left_of(&self, workspace: &str) -> Vec<String> {
-        let label = format!("rig.workspace={workspace}");
+    /// What is left of workspaces whose names begin like this.
+    pub(crate) fn left_of(&self, workspaces: &str) -> Vec<String> {
+        self.labelled("rig.workspace").into_iter().filter(|left| left.contains(workspaces)).collect()
+    }
+
+    fn labelled(&self, label: &str) -> Vec<String> {
+        let label = label.to_owned();
         self.docker(async |docker| {
             let filters = || Some(HashMap::from([("label".to_owned(), vec![label.clone()])]));
             let containers = ListContainersOptions { all: true, filters: filters(), ..Default::default() };

@@ -20,6 +20,10 @@ pub(crate) fn run(quick: bool) -> Result {
     let mut arguments = vec!["compare", "--html", &page, "--json", &document];
     arguments.extend(quick.then_some("--quick"));
     cargo::run("rig compare", &mut rig(&program, &arguments))?;
-    println!("\nCompared in {:.0} s. What was up before is halted: {} up", began.elapsed().as_secs_f64(), program.display());
+    println!(
+        "\nCompared in {:.0} s. What was up before is halted: {} up",
+        began.elapsed().as_secs_f64(),
+        program.display()
+    );
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A comparison against an earlier one of the same machine: what has become worse.
 
 use crate::{
-    Comparison, Mismatch, catalogue,
+    Comparison, Life, Mismatch, catalogue,
     catalogue::{Better, Unit},
     mismatches,
     results::Reading,
@@ -10,7 +10,7 @@ use crate::{
 };
 use rig_model::Name;
 use serde::Serialize;
-use std::fmt;
+use std::{cmp::Ordering, fmt};
 
 /// Why there is nothing to say about an earlier comparison.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -114,7 +114,11 @@ pub fn changes(earlier: &Comparison, now: &Comparison, threshold: f64) -> Result
                 }));
                 continue;
             };
-            let verdict = contrast(&before, &after).verdict;
+            let verdict = match contrast(&before, &after).verdict {
+                // What is no matter of chance needs no second run.
+                Verdict::TooFewRuns if Life::makes_once(metric.scenario) => once(old.median, new.median),
+                verdict => verdict,
+            };
             if verdict == Verdict::TooFewRuns {
                 continue;
             }
@@ -141,6 +145,14 @@ pub fn changes(earlier: &Comparison, now: &Comparison, threshold: f64) -> Result
         }
     }
     Ok(changes)
+}
+
+fn once(before: f64, now: f64) -> Verdict {
+    match now.total_cmp(&before) {
+        Ordering::Less => Verdict::Less,
+        Ordering::Equal => Verdict::Same,
+        Ordering::Greater => Verdict::More,
+    }
 }
 
 fn sample(comparison: &Comparison, topology: &Name, metric: &str) -> Sample {

@@ -1,7 +1,7 @@
 //! What topologies are given, for the fairness guard: what the file declares, and what runs in the machines.
 
 use crate::{
-    fairness::{Fact, TopologyFacts},
+    fairness::{Fact, FactKind, TopologyFacts},
     surface::{Process, Profile},
 };
 use rig_model::{
@@ -49,7 +49,11 @@ pub fn declared(workspace: &Workspace, topology: &Topology, checks: &[Name]) -> 
         let own = facts.roles.entry(role(machine)).or_default();
         let mut add = |name: &str, value: Option<String>| {
             let value = value.unwrap_or_else(|| "no limit".to_owned());
-            own.insert(name.to_owned(), Fact::new(value, Some(origin.clone())));
+            let fact = own.entry(name.to_owned()).or_insert_with(|| Fact::new("", Some(origin.clone())));
+            // A role may have machines of several sizes.
+            let mut all: BTreeSet<&str> = fact.value.split(", ").filter(|part| !part.is_empty()).collect();
+            all.insert(&value);
+            fact.value = all.into_iter().collect::<Vec<_>>().join(", ");
         };
         add("cpu.limit", machine.limits.cpus.map(|cpus| cpus.to_string()));
         add("memory.limit", machine.limits.memory.map(|memory| memory.to_string()));
@@ -130,7 +134,11 @@ pub fn add_working(topologies: &mut [(Name, TopologyFacts)], working: &[Vec<Runn
 
 /// The largest heap that a Java program may have. The last option counts, as for the virtual machine itself.
 fn heap(process: &Process) -> Option<String> {
-    process.command.iter().rev().find_map(|word| word.strip_prefix("-Xmx")).map(amount)
+    process.command.iter().rev().find_map(|word| {
+        let size = word.strip_prefix("-Xmx").or_else(|| word.strip_prefix("-XX:MaxHeapSize="));
+        let share = || word.strip_prefix("-XX:MaxRAMPercentage=").map(|share| format!("{share} % of its memory"));
+        size.map(amount).or_else(share)
+    })
 }
 
 /// What a program was given, with the kind of fact: by its environment, or by options.
@@ -149,7 +157,18 @@ fn given(one: &Running) -> Vec<(&'static str, String)> {
     set.chain(options).map(said).collect()
 }
 
-/// Adds the versions of the packages that all topologies have installed. What only some have is a part of how they are made.
+/// Leaves out the versions of what only some topologies have: that is a part of how they are made.
+pub fn keep_common_versions(topologies: &mut [(Name, TopologyFacts)]) {
+    let is_version = |name: &str| FactKind::of(name) == Some(FactKind::Version);
+    let names: BTreeSet<String> = topologies.iter().flat_map(|(_, facts)| facts.total.keys().cloned()).collect();
+    for name in names.iter().filter(|name| is_version(name)) {
+        if !topologies.iter().all(|(_, facts)| facts.total.contains_key(name)) {
+            topologies.iter_mut().for_each(|(_, facts)| _ = facts.total.remove(name));
+        }
+    }
+}
+
+/// Adds the versions of all packages that are installed.
 pub fn add_packages(topologies: &mut [(Name, TopologyFacts)], profiles: &[Vec<Profile>]) {
     let installed: Vec<BTreeMap<&String, BTreeSet<&String>>> = profiles
         .iter()
@@ -161,12 +180,9 @@ pub fn add_packages(topologies: &mut [(Name, TopologyFacts)], profiles: &[Vec<Pr
             all
         })
         .collect();
-    let Some((first, others)) = installed.split_first() else { return };
-    let common: Vec<&String> =
-        first.keys().filter(|name| others.iter().all(|other| other.contains_key(*name))).copied().collect();
-    for ((_, facts), installed) in topologies.iter_mut().zip(&installed) {
-        for name in &common {
-            let versions: Vec<&str> = installed.get(*name).into_iter().flatten().map(|text| text.as_str()).collect();
+    for ((_, facts), installed) in topologies.iter_mut().zip(installed) {
+        for (name, versions) in installed {
+            let versions: Vec<&str> = versions.into_iter().map(String::as_str).collect();
             facts.total.insert(format!("version.package-{name}"), Fact::new(versions.join(", "), None));
         }
     }
@@ -288,6 +304,7 @@ mod tests {
             vec![profile(&[("jre", "17")]), profile(&[("jre", "21"), ("x", "1")])],
         ];
         add_packages(&mut topologies, &profiles);
+        keep_common_versions(&mut topologies);
         let values: Vec<_> =
             topologies.iter().map(|(_, facts)| facts.total["version.package-jre"].value.as_str()).collect();
         assert_eq!(values, ["17", "17, 21"]);

@@ -26,7 +26,8 @@ pub use html::{PageError, html};
 pub use life::Life;
 pub use question::Question;
 pub use results::{
-    Caches, Compared, Comparison, Detail, Host, Measured, ReadError, Reading, Report, Run, RunOutcome, SCHEMA,
+    Caches, Compared, Comparison, Detail, Host, MOST_RUNS, Measured, ReadError, Reading, Report, Run, RunOutcome,
+    SCHEMA,
 };
 pub use rig_model::{Scenario, UnknownScenario};
 pub use schedule::{Plan, Slot, remaining_seconds};

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// The name and version of the document's shape.
 pub const SCHEMA: &str = "rig.compare/1";
 
+/// The most runs that a comparison has: more take weeks.
+pub const MOST_RUNS: u32 = 1000;
+
 /// A comparison, finished or not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
@@ -264,6 +267,9 @@ impl Comparison {
     fn check(&self) -> Result<(), String> {
         if self.topologies.len() < 2 {
             return Err("it has fewer than two topologies".to_owned());
+        }
+        if self.planned_runs > MOST_RUNS {
+            return Err(format!("it plans {} runs, and {MOST_RUNS} are the most", self.planned_runs));
         }
         for (position, topology) in self.topologies.iter().enumerate() {
             if self.topologies.iter().take(position).any(|other| other.name == topology.name) {

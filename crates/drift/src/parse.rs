@@ -126,13 +126,30 @@ pub fn processes(text: &str) -> BTreeSet<String> {
 
 /// The part of OpenSSH's server that serves one session runs as the session's user, and since 9.8 under its own name.
 fn is_session(line: &str) -> bool {
-    matches!(line.split_once(' '), Some((user, name)) if name == "sshd-session" || (name == "sshd" && user != "0"))
+    line.split_once(' ').is_some_and(|(user, name)| serves_a_session(user, name))
+}
+
+/// Whether a process of this user and name serves somebody who is logged in over SSH.
+#[must_use]
+pub fn serves_a_session(user: &str, name: &str) -> bool {
+    name == "sshd-session" || (name == "sshd" && user != "0")
 }
 
 /// Who listens, from `/proc/net/tcp` and `/proc/net/tcp6` one behind the other. `ss` is in few boxes, these are in all. A port
 /// that the kernel chose is another one after every restart: of such a listener only the address counts.
 #[must_use]
 pub fn listeners(text: &str) -> BTreeSet<String> {
+    let named = |socket: SocketAddr| {
+        let text = socket.to_string();
+        let address = text.rsplit_once(':').map_or(text.as_str(), |(address, _)| address);
+        let chosen = EPHEMERAL.contains(&socket.port());
+        if chosen { format!("tcp {address}:ephemeral") } else { format!("tcp {text}") }
+    };
+    sockets(text).map(named).collect()
+}
+
+/// The same, each socket as it is.
+pub fn sockets(text: &str) -> impl Iterator<Item = SocketAddr> + '_ {
     let socket = |line: &str| {
         let mut words = line.split_whitespace().skip(1);
         let (address, state) = (words.next()?, words.nth(1)?);
@@ -144,11 +161,9 @@ pub fn listeners(text: &str) -> BTreeSet<String> {
         if ip == RESOLVER {
             return None;
         }
-        let socket = SocketAddr::new(ip, port).to_string();
-        let address = socket.rsplit_once(':').map_or(socket.as_str(), |(address, _)| address);
-        Some(if EPHEMERAL.contains(&port) { format!("tcp {address}:ephemeral") } else { format!("tcp {socket}") })
+        Some(SocketAddr::new(ip, port))
     };
-    text.lines().filter_map(socket).collect()
+    text.lines().filter_map(socket)
 }
 
 /// An address as the kernel prints it: words of 32 bits in the machine's own order, which is little-endian on everything that

@@ -19,8 +19,8 @@ mod logs;
 mod networks;
 mod observe;
 mod provider;
-mod usage;
 mod snapshots;
+mod usage;
 mod watch;
 
 pub use address::{AddressError, EngineAddress, Tls, Transport};

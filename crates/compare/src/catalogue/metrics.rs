@@ -94,10 +94,10 @@ pub const ALL: &[Metric] = &[
         "as long",
     ),
     time("first-job.job", "The first job alone", Question::Work, Scenario::FirstJob),
-    drift("drift.paths", "Paths changed after the checks ran").spoken(
-        "After the checks had run",
-        "had",
-        ["changed path", "changed paths"],
+    drift("drift.paths", "Paths that changed while the checks ran").spoken(
+        "While the checks ran",
+        "changed",
+        ["path", "paths"],
         "as many",
     ),
     drift("drift.program", "of these: programs").spoken(
@@ -133,7 +133,7 @@ pub const ALL: &[Metric] = &[
         ["process of the superuser", "processes of the superuser"],
         "as many",
     ),
-    surface("surface.listeners", "Listening sockets").spoken(
+    surface("surface.listeners", "Listening sockets (TCP)").spoken(
         "On the network",
         "had",
         ["listening socket", "listening sockets"],
@@ -174,7 +174,7 @@ pub const ALL: &[Metric] = &[
         "as much",
     ),
     row("cost.cpu", "Processor time", Unit::CpuSeconds, Question::Cost, Scenario::Cost, SPEED).spoken(
-        "For all of its work",
+        "To come up and do its first job",
         "used",
         NONE,
         "as much",

@@ -1,15 +1,18 @@
 //! Understanding what a machine prints about what it exposes.
 
 use super::{Process, Profile};
-use rig_drift::parse::{listeners, packages};
+use rig_drift::parse::{packages, serves_a_session, sockets};
 
 /// The version of the form that [`profile`] reads. A text begins with it, so that a machine whose shell said something else is
 /// not taken for one that exposes nothing.
 ///
-/// Parts follow, each after a NUL: processes, `/proc/net/tcp` with `/proc/net/tcp6`, files with the bits for setuid or setgid,
+/// Parts follow, each after a NUL, a question mark where a part could not be found out: processes, `/proc/net/tcp` with `/proc/net/tcp6`, files with the bits for setuid or setgid,
 /// packages, shells, ways to log in, options of the root file system's mount. A process is a line: `pid uid gid CapEff CapBnd
 /// NoNewPrivs Seccomp name`, a tab, and its arguments, each ended with the character US (037).
 pub const FORMAT: &str = "rig.surface/1";
+
+/// Stands where a part could not be found out.
+const UNKNOWN: &str = "?";
 
 /// Ends an argument.
 const US: char = '\u{1f}';
@@ -21,20 +24,25 @@ pub fn profile(text: &str) -> Option<Profile> {
     if parts.next()?.trim() != FORMAT {
         return None;
     }
-    let (processes, sockets, setuid) = (parts.next()?, parts.next()?, parts.next()?);
+    let (processes, listening, setuid) = (parts.next()?, parts.next()?, parts.next()?);
     let (installed, shells, logins, options) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let lines = |text: &str| text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
     let installed = packages(installed);
     let options = options.trim();
     Some(Profile {
-        processes: processes.lines().filter_map(process).collect(),
-        listeners: listeners(sockets),
-        setuid: lines(setuid),
+        processes: processes.lines().filter_map(process).filter(|one| !is_session(one)).collect(),
+        listeners: sockets(listening).map(|socket| format!("tcp {socket}")).collect(),
+        setuid: (setuid.trim() != UNKNOWN).then(|| lines(setuid)),
         packages: (!installed.is_empty()).then_some(installed),
         shells: lines(shells),
         logins: lines(logins),
         writable_root: (!options.is_empty()).then(|| options.split(',').any(|option| option == "rw")),
     })
+}
+
+/// Who is logged in is not what a machine is.
+fn is_session(process: &Process) -> bool {
+    serves_a_session(&process.uid.to_string(), &process.name)
 }
 
 fn process(line: &str) -> Option<Process> {
@@ -71,7 +79,7 @@ mod tests {
         assert_eq!(java.command, ["java", "-cp", "a b"]);
         assert!(thread.command.is_empty() && !thread.seccomp);
         assert_eq!(profile.listeners.iter().collect::<Vec<_>>(), ["tcp 0.0.0.0:22"]);
-        assert_eq!(profile.setuid.len(), 2);
+        assert_eq!(profile.setuid.map(|files| files.len()), Some(2));
         assert_eq!(profile.packages.unwrap().get("libc6").map(String::as_str), Some("2.36"));
         assert_eq!(profile.writable_root, Some(false));
     }

@@ -34,6 +34,7 @@ const COMMON: &str = r#"
 workspace "example"
 variable "workers" 2
 variable "slices" 100
+variable "worker-memory" 576
 flavor "small" cpus=1 memory="1GiB"
 flavor "large" cpus=4 memory="8GiB"
 box "debian" { bootstrap "bookworm" }

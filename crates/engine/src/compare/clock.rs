@@ -3,7 +3,6 @@
 use super::lab::Deed;
 use rig_compare::{Measured, catalogue};
 use rig_model::Phase;
-use std::time::Duration;
 
 /// The value of a metric of the catalogue.
 pub(super) fn value(id: &'static str, value: f64) -> Option<Measured> {
@@ -16,7 +15,7 @@ pub(super) fn missing(id: &'static str, why: impl Into<String>) -> Option<Measur
 }
 
 /// How long it took until a topology was ready, and what that time went into.
-pub(super) fn ready(deed: &Deed, elapsed: Duration) -> Vec<Measured> {
+pub(super) fn ready(deed: &Deed) -> Vec<Measured> {
     let phases = catalogue::PHASES.into_iter().filter_map(|id| {
         let phase = [Phase::Fetch, Phase::Build, Phase::Create, Phase::Boot, Phase::Provision, Phase::Converge]
             .into_iter()
@@ -24,5 +23,5 @@ pub(super) fn ready(deed: &Deed, elapsed: Duration) -> Vec<Measured> {
         let time = deed.report.critical.get(&phase).copied().unwrap_or_default();
         value(id, time.as_secs_f64())
     });
-    value("up.ready", elapsed.as_secs_f64()).into_iter().chain(phases).collect()
+    value("up.ready", deed.elapsed.as_secs_f64()).into_iter().chain(phases).collect()
 }

@@ -16,6 +16,9 @@ use std::{collections::BTreeMap, time::Duration};
 /// How many machines are looked into at the same time.
 pub(super) const AT_ONCE: usize = 8;
 
+/// The variables that the virtual machine takes options from.
+const OPTIONS: [&str; 3] = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"];
+
 /// How often it is looked what runs beside a job.
 const WATCH: Duration = Duration::from_millis(700);
 
@@ -111,9 +114,10 @@ async fn given(
 ) -> Result<(BTreeMap<String, String>, Vec<String>), EngineError> {
     let ends: Vec<&str> = SETTINGS.iter().map(|(end, _)| *end).collect();
     let mut program = format!(
-        "tr '\\0' '\\n' 2>/dev/null </proc/{}/environ | grep -E '^[A-Za-z_][A-Za-z0-9_]*({})='; printf '\\0'",
+        "tr '\\0' '\\n' 2>/dev/null </proc/{}/environ | grep -E '^([A-Za-z0-9_]*({})|{})='; printf '\\0'",
         process.pid,
-        ends.join("|")
+        ends.join("|"),
+        OPTIONS.join("|")
     );
     let files = process.command.iter().filter_map(|word| word.strip_prefix('@')).filter(|path| path.starts_with('/'));
     for path in files {
@@ -123,10 +127,12 @@ async fn given(
     let output = inside.run_as(cx, &user, &program, Bytes::new()).await?;
     let text = String::from_utf8_lossy(&output.stdout);
     let (settings, arguments) = text.split_once('\0').unwrap_or((&text, ""));
-    let settings = settings.lines().filter_map(|line| line.split_once('='));
+    let set = settings.lines().filter_map(|line| line.split_once('='));
+    let (options, settings): (Vec<_>, Vec<_>) = set.partition(|(name, _)| OPTIONS.contains(name));
     let arguments = arguments.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let words = options.into_iter().map(|(_, words)| words).chain(arguments);
     Ok((
-        settings.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        arguments.flat_map(str::split_whitespace).map(str::to_owned).collect(),
+        settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        words.flat_map(str::split_whitespace).map(str::to_owned).collect(),
     ))
 }

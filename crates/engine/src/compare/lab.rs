@@ -3,8 +3,9 @@
 use crate::{EngineError, Report, Session};
 use async_trait::async_trait;
 use rig_compare::Comparison;
-use rig_model::{Name, Plan};
+use rig_model::{Action, Digest, Name, Plan};
 use rig_state::Layout;
+use std::time::Duration;
 
 /// What is otherwise than in the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,18 @@ pub struct Deed {
     pub plan: Plan,
     /// What became of it.
     pub report: Report,
+    /// How long planning and carrying it out took. What rig notes for itself afterwards is no part of it.
+    pub elapsed: Duration,
+}
+
+impl Deed {
+    /// Its operations that change something; the others only wait and connect.
+    pub fn changes(&self) -> impl Iterator<Item = &Action> {
+        let waits = |action: &Action| {
+            matches!(action, Action::AwaitReady { .. } | Action::AwaitDone { .. } | Action::Connect { .. })
+        };
+        self.plan.operations.iter().map(|operation| &operation.action).filter(move |action| !waits(action))
+    }
 }
 
 /// Why something was not done.
@@ -56,6 +69,12 @@ pub trait Lab {
 
     /// Where its state is kept.
     fn layout(&self) -> &Layout;
+
+    /// What the topologies are made of now, as one hash.
+    async fn subject(&self) -> Result<Digest, LabError>;
+
+    /// Makes the boxes and fetches the downloads of the topologies, and of a topology with a variation.
+    async fn prepare(&self, variations: &[(Name, Variation)]) -> Result<(), LabError>;
 
     /// Brings a topology to what the file describes, but for a variation.
     async fn up(&self, topology: &Name, variation: &Variation) -> Result<Deed, LabError>;

@@ -4,11 +4,14 @@ use super::{
     facts::{self, Found},
     lab::{Deed, Lab, LabError, Variation},
     setup::Setup,
+    work::Taken,
 };
 use crate::{Access, CheckResult, Session, run_check};
 use jiff::Timestamp;
 use rig_compare::{Caches, Life as Kind, Measured, Run, RunOutcome, Slot, facts::Running};
-use rig_model::{Bytes, CheckSpec, MachineId, MachineSpec, Name, ObservedMachine, Scenario, Topology};
+use rig_model::{
+    Bytes, CheckSpec, Condition, Dependency, MachineId, MachineSpec, Name, ObservedMachine, Scenario, Topology,
+};
 use rig_provider_api::{Context, MachineRef, ObserveScope, Provider};
 use std::time::{Duration, Instant};
 
@@ -32,12 +35,21 @@ pub(super) struct Life<'a> {
 pub(super) struct Risen {
     /// How it came to be.
     pub(super) deed: Deed,
-    /// How long that took.
-    pub(super) ready: Duration,
-    /// What each machine had received by then, or why nobody knows.
-    pub(super) received: Result<Bytes, String>,
+    /// What its machines had received by then; nothing where nobody counts.
+    pub(super) received: Option<Bytes>,
+    /// The processor time that rig's looks into the machines took, or why nobody knows.
+    pub(super) looks: Result<Duration, String>,
     /// What was found in its machines, or why nobody knows.
     pub(super) found: Result<Found, String>,
+    /// What each machine had otherwise than its box, or why nobody knows.
+    pub(super) manifests: Result<Vec<Taken>, String>,
+}
+
+impl Risen {
+    /// How long it took.
+    pub(super) fn ready(&self) -> Duration {
+        self.deed.elapsed
+    }
 }
 
 /// How far a life has come.
@@ -63,8 +75,8 @@ fn outcome_error(outcome: &RunOutcome) -> Option<String> {
 pub(super) struct Lived {
     /// A run for each scenario.
     pub(super) runs: Vec<Run>,
-    /// What was found in the machines.
-    pub(super) found: Option<Found>,
+    /// What was found in the machines, or why nobody knows; nothing of a topology that did not come up.
+    pub(super) found: Option<Result<Found, String>>,
 }
 
 impl Life<'_> {
@@ -80,6 +92,12 @@ impl Life<'_> {
         told(Step::Risen(began.elapsed(), risen.as_ref().err().cloned()));
         let mut working = Vec::new();
         for scenario in &self.slot.scenarios {
+            if self.curious && risen.is_ok() && ends_the_peace(*scenario) {
+                // A job of its own, which nothing is measured of: looking takes time from what is looked at.
+                working = self.working().await?;
+                self.curious = false;
+                (started, began) = (Timestamp::now(), Instant::now());
+            }
             told(Step::Begins(*scenario));
             let outcome = match &risen {
                 Err(why) => RunOutcome::Failed { why: why.clone() },
@@ -99,26 +117,22 @@ impl Life<'_> {
                 outcome,
             });
             (started, began) = (Timestamp::now(), Instant::now());
-            // A job of its own, which nothing is measured of: looking takes time from what is looked at.
-            if self.curious && self.worked && *scenario == Scenario::Drift {
-                working = self.working().await?;
-                self.curious = false;
-            }
         }
-        // What cannot be removed now keeps the next life from its clean start, and is said there.
-        if let Err(LabError::Interrupted) = self.lab.clear().await {
-            return Err(LabError::Interrupted);
+        if self.curious && risen.is_ok() {
+            working = self.working().await?;
         }
-        lived.found = risen.ok().and_then(|risen| risen.found.ok()).map(|found| Found { working, ..found });
+        self.lab.clear().await?;
+        let found = risen.ok().map(|risen| risen.found);
+        lived.found = found.map(|found| found.map(|found| Found { working, ..found }));
         Ok(lived)
     }
 
     async fn scenario(&mut self, scenario: Scenario, risen: &Risen) -> Result<Vec<Measured>, LabError> {
         match scenario {
-            Scenario::Up => Ok(super::clock::ready(&risen.deed, risen.ready)),
+            Scenario::Up => Ok(super::clock::ready(&risen.deed)),
             Scenario::Surface => self.surface(risen),
             Scenario::FirstJob => self.first_job(risen).await,
-            Scenario::Drift => self.drift().await,
+            Scenario::Drift => self.drift(risen).await,
             Scenario::Size => self.size().await,
             Scenario::Cost => self.cost(risen).await,
             Scenario::Idempotence => self.idempotence().await,
@@ -137,18 +151,18 @@ impl Life<'_> {
         if self.caches == Caches::Cold && self.slot.life == Kind::Work {
             self.lab.forget().await?;
         }
-        let began = Instant::now();
         let deed = self.up().await?;
-        let ready = began.elapsed();
-        let received = match self.received().await {
-            Err(LabError::Interrupted) => return Err(LabError::Interrupted),
-            received => received.map_err(|error| error.to_string()),
+        let before = known(self.used().await)?;
+        let received = before.as_ref().ok().and_then(|used| used.received);
+        let found = known(self.found().await)?;
+        let manifests = if self.slot.scenarios.contains(&Scenario::Drift) {
+            known(self.manifests().await)?
+        } else {
+            Err("nobody looked".to_owned())
         };
-        let found = match self.found().await {
-            Err(LabError::Interrupted) => return Err(LabError::Interrupted),
-            found => found.map_err(|error| error.to_string()),
-        };
-        Ok(Risen { deed, ready, received, found })
+        let after = known(self.used().await)?;
+        let looks = before.and_then(|before| Ok(after?.cpu.saturating_sub(before.cpu)));
+        Ok(Risen { deed, received, looks, found, manifests })
     }
 
     /// Brings the topology to what the file says.
@@ -158,7 +172,8 @@ impl Life<'_> {
 
     async fn found(&self) -> Result<Found, LabError> {
         let access = self.access();
-        let machines: Vec<&MachineSpec> = self.topology()?.machines.iter().collect();
+        let running = self.machines().await?;
+        let machines: Vec<&MachineSpec> = running.iter().map(|(spec, _)| *spec).collect();
         Ok(facts::look(&self.look(), self.provider(), &access, &machines).await?)
     }
 
@@ -166,25 +181,16 @@ impl Life<'_> {
     async fn working(&self) -> Result<Vec<Running>, LabError> {
         let Some(job) = &self.setup.job else { return Ok(Vec::new()) };
         let access = self.access();
-        let machines: Vec<&MachineSpec> = self.topology()?.machines.iter().collect();
+        let running = match self.machines().await {
+            Err(LabError::Failed(_)) => return Ok(Vec::new()),
+            running => running?,
+        };
+        let machines: Vec<&MachineSpec> = running.iter().map(|(spec, _)| *spec).collect();
         let (result, working) = facts::watch(&self.look(), self.provider(), &access, &machines, self.check(job)).await;
         match result {
             Err(LabError::Interrupted) => Err(LabError::Interrupted),
             _ => Ok(working),
         }
-    }
-
-    /// What the machines together have received since they were started.
-    async fn received(&self) -> Result<Bytes, LabError> {
-        let mut sum = 0;
-        for (_, machine) in self.machines().await? {
-            let used = self.usage()?.used(&self.look(), &self.reference(&machine.id)).await?;
-            let received = used.received.ok_or_else(|| {
-                LabError::Failed(format!("provider {} does not count what machines receive", self.provider().id()))
-            })?;
-            sum += received.0;
-        }
-        Ok(Bytes(sum))
     }
 
     pub(super) fn session(&self) -> &Session {
@@ -220,12 +226,24 @@ impl Life<'_> {
         provider.usage().ok_or_else(|| LabError::Failed(format!("provider {} keeps no figures", provider.id())))
     }
 
-    /// The machines that run, as the file has them.
+    /// The machines that run, as the file has them. One that should run and does not is a failure; one that others waited for
+    /// until it was done is not.
     pub(super) async fn machines(&self) -> Result<Vec<(&MachineSpec, ObservedMachine)>, LabError> {
         let observed = self.session().observe(&self.look(), ObserveScope::MACHINES).await?;
-        let own = observed.machines.into_iter().filter(|seen| seen.id.topology == self.slot.topology);
-        let running = own.filter(|seen| seen.state.is_running());
-        Ok(running.filter_map(|seen| Some((self.session().workspace.machine(&seen.id)?, seen))).collect())
+        let topology = self.topology()?;
+        let mut running = Vec::new();
+        for spec in &topology.machines {
+            let seen = observed.machines.iter().find(|seen| seen.id == spec.id);
+            match seen.filter(|seen| seen.state.is_running()) {
+                Some(seen) => running.push((spec, seen.clone())),
+                None if is_one_shot(topology, &spec.id) => {}
+                None => {
+                    let state = seen.map_or_else(|| "gone".to_owned(), |seen| seen.state.to_string());
+                    return Err(LabError::Failed(format!("machine {} does not run: it is {state}", spec.id)));
+                }
+            }
+        }
+        Ok(running)
     }
 
     /// Runs a check, which has to hold.
@@ -245,5 +263,28 @@ impl Life<'_> {
             None => Ok(result),
             Some(why) => Err(LabError::Failed(format!("check {name} does not hold: {why}"))),
         }
+    }
+}
+
+/// Whether a machine is there to end: others wait until it is done.
+fn is_one_shot(topology: &Topology, machine: &MachineId) -> bool {
+    let waits = |dependency: &Dependency| dependency.machine == *machine && dependency.condition == Condition::Done;
+    topology.machines.iter().flat_map(MachineSpec::dependencies).any(waits)
+}
+
+/// Whether a scenario leaves a topology that has been measured by then in another state.
+fn ends_the_peace(scenario: Scenario) -> bool {
+    matches!(
+        scenario,
+        Scenario::ScaleOut | Scenario::Restart | Scenario::Replace | Scenario::Change | Scenario::Destroy
+    )
+}
+
+/// A result that may be unknown; only an interruption goes on.
+fn known<T>(result: Result<T, LabError>) -> Result<Result<T, String>, LabError> {
+    match result {
+        Err(LabError::Interrupted) => Err(LabError::Interrupted),
+        Err(LabError::Failed(why)) => Ok(Err(why)),
+        Ok(value) => Ok(Ok(value)),
     }
 }

@@ -2,19 +2,19 @@
 
 use super::{
     facts::Found,
-    lab::{Lab, LabError},
-    life::{Life, Step},
+    lab::{Lab, LabError, Variation},
+    life::{Life, Lived, Step},
     setup::Setup,
 };
 use crate::EventSink;
 use jiff::Timestamp;
 use rig_compare::{
-    Comparison, Plan, Slot,
-    facts::{add_packages, add_running, add_working, declared},
-    fairness::{Difference, TopologyFacts, differences},
+    Caches, Comparison, Life as Kind, Plan, Slot,
+    facts::{add_packages, add_running, add_working, declared, keep_common_versions},
+    fairness::{Difference, Fact, TopologyFacts, differences},
     layers, remaining_seconds,
 };
-use rig_model::{Event, Name, OpId, Outcome, Phase, seconds};
+use rig_model::{Event, Name, OpId, Outcome, Phase, Scenario, seconds};
 use rig_provider_api::Context;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -32,15 +32,6 @@ pub enum End {
     Stopped(String),
 }
 
-impl From<LabError> for End {
-    fn from(error: LabError) -> Self {
-        match error {
-            LabError::Interrupted => Self::Interrupted,
-            LabError::Failed(why) => Self::Stopped(why),
-        }
-    }
-}
-
 /// Makes the runs of a comparison.
 pub struct Runner<'a> {
     /// Who does what is measured.
@@ -56,64 +47,93 @@ pub struct Runner<'a> {
 impl Runner<'_> {
     /// Makes what is left of the runs. Each life is kept when it is over, so that nothing of it is lost whatever comes.
     pub async fn run(&self, comparison: &mut Comparison) -> End {
-        let mut found = BTreeMap::new();
-        // What a killed comparison left of boxes that it built a second time.
-        let clean = async {
-            self.lab.clear().await?;
-            self.lab.discard().await
-        };
-        if let Err(error) = clean.await {
-            return error.into();
+        match self.all(comparison).await {
+            Ok(()) => End::Done,
+            Err(LabError::Interrupted) => End::Interrupted,
+            Err(LabError::Failed(why)) => End::Stopped(why),
         }
+    }
+
+    async fn all(&self, comparison: &mut Comparison) -> Result<(), LabError> {
+        // What a killed comparison left of machines, and of boxes that it built a second time.
+        self.lab.clear().await?;
+        self.lab.discard().await?;
+        if comparison.caches == Caches::Warm {
+            self.sink.emit(Event::Note { text: "making boxes and fetching downloads that are missing".to_owned() });
+            self.lab.prepare(&self.variations()).await?;
+        }
+        let mut found = BTreeMap::new();
         if comparison.runs.is_empty() {
             comparison.fairness = self.differences(&found);
         }
-        loop {
-            let next = Plan::of(comparison).left(&comparison.runs).next().cloned();
-            let Some(slot) = next else { break };
+        let next = |comparison: &Comparison| Plan::of(comparison).left(&comparison.runs).next().cloned();
+        while let Some(slot) = next(comparison) {
+            if self.lab.subject().await? != comparison.subject {
+                let why = "the file, a recipe or a box is not what it was when the comparison began";
+                return Err(LabError::Failed(why.to_owned()));
+            }
             self.tell(comparison, &slot);
             // Of a life that was cut short nothing counts.
             comparison.runs.retain(|run| {
                 run.number != slot.number || run.topology != slot.topology || !slot.scenarios.contains(&run.scenario)
             });
-            let life = Life {
-                lab: self.lab,
-                setup: self.setup,
-                cx: &self.cx,
-                slot: &slot,
-                caches: comparison.caches,
-                worked: false,
-                curious: !found.contains_key(&slot.topology),
-            };
-            let lived = match life.live(|step| self.tell_step(&slot, step)).await {
-                Ok(lived) => lived,
-                Err(error) => return error.into(),
-            };
-            let failed = lived.runs.iter().all(|run| run.failure().is_some());
-            // An engine that went away fails every run after it: that is no finding about a topology.
-            if failed && let Err(why) = self.lab.session().provider.probe(&self.cx.within(ANSWER)).await {
-                return match self.cx.cancel().is_cancelled() {
-                    true => End::Interrupted,
-                    false => End::Stopped(format!("the engine does not answer any more: {why}")),
-                };
-            }
+            let lived = self.live(comparison, &slot, &found).await?;
             comparison.runs.extend(lived.runs);
             if let Some(seen) = lived.found {
-                let known = found.entry(slot.topology.clone()).or_insert_with(|| seen.clone());
-                if known.working.is_empty() {
-                    known.working = seen.working;
-                }
-                if found.len() == self.setup.topologies.len() {
+                learn(&mut found, &slot.topology, seen);
+                // What was known of all of them before an interruption is more than what is known of some now.
+                if found.len() == self.setup.topologies.len() || is_open(&comparison.fairness) {
                     comparison.fairness = self.differences(&found);
                 }
             }
             layers::tell_unique(comparison);
             comparison.updated = Timestamp::now();
-            if let Err(error) = self.lab.keep(comparison) {
-                return error.into();
-            }
+            self.lab.keep(comparison)?;
         }
-        self.lab.clear().await.map_or_else(End::from, |_| End::Done)
+        self.lab.clear().await.map(drop)
+    }
+
+    /// One life. An engine that goes away fails what comes after it, and a topology that never comes up fails everything: both
+    /// end the comparison instead of being taken for findings.
+    async fn live(&self, comparison: &Comparison, slot: &Slot, found: &Known) -> Result<Lived, LabError> {
+        let working = |seen: &Result<Found, String>| seen.as_ref().is_ok_and(|found| !found.working.is_empty());
+        let life = Life {
+            lab: self.lab,
+            setup: self.setup,
+            cx: &self.cx,
+            slot,
+            caches: comparison.caches,
+            worked: false,
+            curious: slot.life == Kind::Work
+                && self.setup.job.is_some()
+                && !found.get(&slot.topology).is_some_and(working),
+        };
+        let lived = life.live(|step| self.tell_step(slot, step)).await;
+        let failed = lived.as_ref().map_or(true, |lived| lived.runs.iter().any(|run| run.failure().is_some()));
+        if failed && let Err(why) = self.lab.session().provider.probe(&self.cx.within(ANSWER)).await {
+            if self.cx.cancel().is_cancelled() {
+                return Err(LabError::Interrupted);
+            }
+            return Err(LabError::Failed(format!("the engine does not answer any more: {why}")));
+        }
+        let lived = lived?;
+        if slot.life == Kind::Twice {
+            self.lab.discard().await?;
+        }
+        let never = comparison.runs.iter().all(|run| run.topology != slot.topology || run.failure().is_some());
+        match lived.runs.first().and_then(|run| run.failure()) {
+            Some(why) if lived.found.is_none() && never => Err(LabError::Failed(why.to_owned())),
+            _ => Ok(lived),
+        }
+    }
+
+    /// What topologies become besides what the file says.
+    fn variations(&self) -> Vec<(Name, Variation)> {
+        let changes = self.setup.change.iter().filter(|_| self.setup.scenarios.contains(&Scenario::Change));
+        let varied = changes.map(|change| Variation { variables: vec![change.clone()], ..Variation::default() });
+        let varied: Vec<Variation> = varied.chain([Variation::default()]).collect();
+        let topologies = self.setup.topologies.iter();
+        topologies.flat_map(|topology| varied.iter().map(|varied| (topology.clone(), varied.clone()))).collect()
     }
 
     fn tell(&self, comparison: &Comparison, slot: &Slot) {
@@ -132,7 +152,7 @@ impl Runner<'_> {
     fn tell_step(&self, slot: &Slot, step: Step) {
         let (phase, machine) = (Phase::Converge, None);
         // One thing happens at a time.
-        let op = OpId(0);
+        let op = OpId(u32::MAX);
         let begins = |what: &str| {
             let title = format!("{}: {what}", slot.topology);
             Event::OperationStarted { op, title, phase, machine: None }
@@ -153,9 +173,9 @@ impl Runner<'_> {
         });
     }
 
-    /// What differs between the topologies: of what the file declares, and of what was found in the machines of those that
-    /// have been up.
-    fn differences(&self, found: &BTreeMap<Name, Found>) -> Vec<Difference> {
+    /// What differs between the topologies: of what the file declares, and of what was found in the machines. Where nothing
+    /// was found, nobody knows whether it differs: that is a difference too.
+    fn differences(&self, found: &Known) -> Vec<Difference> {
         let workspace = &self.lab.session().workspace;
         let mut checks = self.setup.checks.clone();
         checks.extend(self.setup.job.clone());
@@ -163,29 +183,56 @@ impl Runner<'_> {
         let (mut profiles, mut working) = (Vec::new(), Vec::new());
         for topology in self.setup.topologies.iter().filter_map(|name| workspace.topologies.get(name)) {
             let mut own = declared(workspace, topology, &checks);
-            if let Some(found) = found.get(&topology.name) {
-                add_running(&mut own, &found.running);
-                profiles.push(found.profiles.iter().map(|(_, profile)| profile.clone()).collect());
-                working.push(found.working.clone());
-            }
+            let running = match found.get(&topology.name) {
+                Some(Ok(found)) => {
+                    add_running(&mut own, &found.running);
+                    profiles.push(found.profiles.iter().map(|(_, profile)| profile.clone()).collect());
+                    working.push(found.working.clone());
+                    "known".to_owned()
+                }
+                Some(Err(why)) => format!("not known in {}: {why}", topology.name),
+                None => format!("not known in {} yet", topology.name),
+            };
+            own.total.insert(RUNNING.to_owned(), Fact::new(running, None));
             facts.push((topology.name.clone(), own));
         }
         if profiles.len() == facts.len() {
             add_packages(&mut facts, &profiles);
             add_working(&mut facts, &working);
         }
+        keep_common_versions(&mut facts);
         self.beside_the_file(differences(&facts))
+    }
+}
+
+/// What was found in the machines of topologies, or why nobody knows.
+type Known = BTreeMap<Name, Result<Found, String>>;
+
+/// The fact that says whether it is known what runs in machines. It is of no kind, and so makes every ratio unfair.
+const RUNNING: &str = "running";
+
+/// Whether it is not known of all topologies what runs in them.
+fn is_open(differences: &[Difference]) -> bool {
+    differences.iter().any(|difference| difference.fact == RUNNING)
+}
+
+/// Keeps what is known most.
+fn learn(known: &mut Known, topology: &Name, seen: Result<Found, String>) {
+    match (known.get_mut(topology), seen) {
+        (Some(Ok(old)), Ok(new)) if old.working.is_empty() => old.working = new.working,
+        (Some(Ok(_)), _) => {}
+        (_, seen) => _ = known.insert(topology.clone(), seen),
     }
 }
 
 impl Runner<'_> {
     /// The same with places named as from the folder of the file: a report goes to people who have another one.
     fn beside_the_file(&self, mut differences: Vec<Difference>) -> Vec<Difference> {
-        let folder = format!("{}/", self.lab.session().folder);
+        let folder = self.lab.session().folder.as_str();
         for fact in differences.iter_mut().flat_map(|one| &mut one.stated).filter_map(|stated| stated.fact.as_mut()) {
             for text in fact.origin.iter_mut().chain([&mut fact.value]) {
-                if let Some(short) = text.strip_prefix(&folder) {
-                    *text = short.to_owned();
+                if let Some(short) = text.strip_prefix(folder) {
+                    *text = short.trim_start_matches(['/', '\\']).to_owned();
                 }
             }
         }

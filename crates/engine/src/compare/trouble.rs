@@ -6,7 +6,7 @@ use super::{
     life::Life,
 };
 use rig_compare::{Detail, Measured};
-use rig_model::{Action, Name};
+use rig_model::{Action, MachineId, Name};
 use rig_provider_api::StopMode;
 use std::time::Instant;
 
@@ -17,9 +17,7 @@ impl Life<'_> {
         let group = self.group()?;
         let count = self.topology()?.counts.get(group).copied().unwrap_or_default();
         let more = Variation { counts: vec![(group.clone(), count + 1)], ..Variation::default() };
-        let began = Instant::now();
-        self.lab.up(&self.slot.topology, &more).await?;
-        let elapsed = began.elapsed();
+        let elapsed = self.lab.up(&self.slot.topology, &more).await?.elapsed;
         self.up().await?;
         Ok(value("scale-out.registered", elapsed.as_secs_f64()).into_iter().collect())
     }
@@ -27,18 +25,15 @@ impl Life<'_> {
     /// Everything is stopped, and killed, until it is ready again.
     pub(super) async fn restart(&self) -> Result<Vec<Measured>, LabError> {
         self.up().await?;
-        let began = Instant::now();
-        self.lab.halt(&self.slot.topology).await?;
-        self.up().await?;
-        let stopped = began.elapsed();
+        let halted = self.lab.halt(&self.slot.topology).await?.elapsed;
+        let stopped = halted + self.up().await?.elapsed;
         let machines = self.machines().await?;
         let began = Instant::now();
         let cx = self.look();
         let references: Vec<_> = machines.iter().map(|(_, seen)| self.reference(&seen.id)).collect();
         let kills = references.iter().map(|machine| self.provider().stop(&cx, machine, StopMode::Kill));
         futures_util::future::try_join_all(kills).await?;
-        self.up().await?;
-        let killed = began.elapsed();
+        let killed = began.elapsed() + self.up().await?.elapsed;
         let values =
             [value("restart.stop-ready", stopped.as_secs_f64()), value("restart.kill-ready", killed.as_secs_f64())];
         Ok(values.into_iter().flatten().collect())
@@ -53,8 +48,8 @@ impl Life<'_> {
         let (lost, _) = lost.ok_or_else(|| LabError::Failed(format!("group {group} has no machine that runs")))?;
         let began = Instant::now();
         self.provider().destroy(&self.look(), &self.reference(&lost.id)).await?;
-        self.up().await?;
-        Ok(value("replace.whole", began.elapsed().as_secs_f64()).into_iter().collect())
+        let elapsed = began.elapsed() + self.up().await?.elapsed;
+        Ok(value("replace.whole", elapsed.as_secs_f64()).into_iter().collect())
     }
 
     /// A new setting, until every machine runs with it.
@@ -62,25 +57,27 @@ impl Life<'_> {
         self.up().await?;
         let change = self.setup.change.clone().ok_or_else(|| LabError::Failed("nothing changes".to_owned()))?;
         let what = format!("{}={}", change.0, change.1);
-        let began = Instant::now();
-        let deed =
-            self.lab.up(&self.slot.topology, &Variation { variables: vec![change], ..Variation::default() }).await?;
-        let elapsed = began.elapsed();
-        if deed.plan.operations.is_empty() {
+        let varied = Variation { variables: vec![change], ..Variation::default() };
+        let deed = self.lab.up(&self.slot.topology, &varied).await?;
+        if deed.changes().next().is_none() {
             let topology = &self.slot.topology;
             return Err(LabError::Failed(format!("{what} changes nothing in topology {topology}")));
         }
+        // A machine that is new is none that was replaced.
+        let gone = |id: &MachineId| {
+            deed.changes().any(|action| matches!(action, Action::DestroyMachine { machine } if machine == id))
+        };
         let made: Vec<Detail> = deed
-            .plan
-            .operations
-            .iter()
-            .filter_map(|operation| match &operation.action {
-                Action::CreateMachine { machine } => Some(Detail::new(machine.id.machine.to_string())),
+            .changes()
+            .filter_map(|action| match action {
+                Action::CreateMachine { machine } if gone(&machine.id) => {
+                    Some(Detail::new(machine.id.machine.to_string()))
+                }
                 _ => None,
             })
             .collect();
         let values = [
-            value("change.rolled-out", elapsed.as_secs_f64()),
+            value("change.rolled-out", deed.elapsed.as_secs_f64()),
             value("change.machines-replaced", made.len() as f64).map(|value| value.with_details(made)),
         ];
         Ok(values.into_iter().flatten().collect())

@@ -17,9 +17,9 @@ use rig_compare::{
     Detail, Measured, catalogue, layers,
     surface::{self, DETAILS},
 };
-use rig_drift::{Manifest, compare};
+use rig_drift::{FileDrift, Manifest, compare};
 use rig_model::{Bytes, DriftClass, MachineId, MachineSpec, ObservedMachine};
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, time::Duration};
 
 /// Prints how much memory the machine used at its peak, in bytes, as its control group has it; of version 2 and of version 1.
 const PEAK: &str =
@@ -43,62 +43,49 @@ impl Life<'_> {
         let result = self.check(name).await?;
         self.worked = true;
         let job = result.elapsed.as_secs_f64();
-        let values = [value("first-job.done", risen.ready.as_secs_f64() + job), value("first-job.job", job)];
+        let values = [value("first-job.done", risen.ready().as_secs_f64() + job), value("first-job.job", job)];
         Ok(values.into_iter().flatten().collect())
     }
 
-    /// What is different after the checks ran.
-    pub(super) async fn drift(&self) -> Result<Vec<Measured>, LabError> {
+    /// What changes while the checks run.
+    pub(super) async fn drift(&self, risen: &Risen) -> Result<Vec<Measured>, LabError> {
+        let before = risen.manifests.as_ref().map_err(|why| LabError::Failed(why.clone()))?;
         for name in &self.setup.checks {
             let done = self.worked && self.setup.job.as_ref() == Some(name);
             if !done {
                 self.check(name).await?;
             }
         }
-        let since_up = self.drift_since(Since::Up).await?;
-        let from_box = self.drift_since(Since::Box).await?;
+        let after = self.manifests().await?;
+        let from_box = self.unlike_the_box().await?;
         let mut details = Vec::new();
         let mut counts: BTreeMap<DriftClass, usize> = BTreeMap::new();
-        let mut paths = 0;
-        for machine in &since_up {
-            for file in &machine.drift.files {
-                paths += 1;
-                *counts.entry(file.class).or_default() += 1;
-                details.push(Detail::of_class(
-                    format!("{}:{}", machine.machine.machine, file.path),
-                    file.class.to_string(),
-                ));
-            }
+        for (machine, file) in changed(before, &after)? {
+            *counts.entry(file.class).or_default() += 1;
+            details.push(Detail::of_class(format!("{}:{}", machine.machine, file.path), file.class.to_string()));
         }
+        let paths = details.len();
         // What matters most is kept when there are too many.
         details.sort_by_key(|detail| {
             catalogue::DRIFT_CLASSES.iter().position(|(word, _)| detail.class.as_deref() == Some(*word))
         });
         details.truncate(DETAILS);
-        let mut values = vec![value("drift.paths", f64::from(paths)).map(|value| value.with_details(details))];
+        let mut values = vec![value("drift.paths", paths as f64).map(|value| value.with_details(details))];
         for (word, id) in catalogue::DRIFT_CLASSES {
             let count = counts.iter().find(|(class, _)| class.to_string() == word).map_or(0, |(_, count)| *count);
             values.push(value(id, count as f64));
         }
-        let all: usize = from_box.iter().map(|machine| machine.drift.files.len()).sum();
-        values.push(value("drift.from-box", all as f64));
+        values.push(value("drift.from-box", from_box as f64));
         Ok(values.into_iter().flatten().collect())
     }
 
-    async fn drift_since(&self, since: Since) -> Result<Vec<MachineDrift>, LabError> {
+    /// How many paths are not as in the box.
+    async fn unlike_the_box(&self) -> Result<usize, LabError> {
         let machines = self.machines().await?;
         let pairs: Vec<(&MachineSpec, &ObservedMachine)> = machines.iter().map(|(spec, seen)| (*spec, seen)).collect();
-        let found = machine_drift(&self.look(), self.session(), self.lab.layout(), &pairs, since.clone()).await;
+        let found = machine_drift(&self.look(), self.session(), self.lab.layout(), &pairs, Since::Box).await;
         let found: Vec<MachineDrift> = found.into_iter().map(|(_, drift)| drift).collect::<Result<_, _>>()?;
-        // Compared with another thing than what was asked for, a count means nothing.
-        let stray = found.iter().find(|drift| {
-            let installed = self.session().workspace.machine(&drift.machine).is_some_and(|spec| !spec.steps.is_empty());
-            since == Since::Up && installed && drift.since != Since::Up
-        });
-        match stray {
-            None => Ok(found),
-            Some(drift) => Err(LabError::Failed(format!("what machine {} was after `up` is not known", drift.machine))),
-        }
+        Ok(found.iter().map(|machine| machine.drift.files.len()).sum())
     }
 
     /// What it takes on disk.
@@ -125,15 +112,14 @@ impl Life<'_> {
         Ok(values.into_iter().flatten().collect())
     }
 
-    /// What it has used until now.
+    /// What it has used until now, less what rig's own looks have.
     pub(super) async fn cost(&self, risen: &Risen) -> Result<Vec<Measured>, LabError> {
-        let usage = self.usage()?;
+        let now = self.used().await?;
+        let cpu = now.cpu.saturating_sub(risen.looks.clone().map_err(LabError::Failed)?).as_secs_f64();
         let access = self.access();
-        let (mut cpu, mut peak) = (0.0, Ok(0));
-        for (spec, seen) in self.machines().await? {
-            let used = usage.used(&self.look(), &self.reference(&seen.id)).await?;
-            cpu += used.cpu.as_secs_f64();
-            let own = match used.memory_peak {
+        let mut peak = Ok(0);
+        for (spec, own) in now.peaks {
+            let own = match own {
                 Some(bytes) => Some(bytes.0),
                 None => self.peak(&access, spec).await?,
             };
@@ -149,12 +135,25 @@ impl Life<'_> {
                 Err(why) => missing("cost.memory-peak", why),
             },
             value("cost.cpu", cpu),
-            match &risen.received {
-                Ok(bytes) => value("cost.received-bytes", bytes.0 as f64),
-                Err(why) => missing("cost.received-bytes", why),
+            match risen.received {
+                Some(bytes) => value("cost.received-bytes", bytes.0 as f64),
+                None => missing("cost.received-bytes", "the provider does not count what machines receive"),
             },
         ];
         Ok(values.into_iter().flatten().collect())
+    }
+
+    /// What the machines together have used.
+    pub(super) async fn used(&self) -> Result<Used<'_>, LabError> {
+        let usage = self.usage()?;
+        let mut used = Used { cpu: Duration::ZERO, received: Some(Bytes(0)), peaks: Vec::new() };
+        for (spec, seen) in self.machines().await? {
+            let own = usage.used(&self.look(), &self.reference(&seen.id)).await?;
+            used.cpu += own.cpu;
+            used.received = used.received.zip(own.received).map(|(sum, own)| Bytes(sum.0 + own.0));
+            used.peaks.push((spec, own.memory_peak));
+        }
+        Ok(used)
     }
 
     /// A machine's own word for its peak.
@@ -168,18 +167,17 @@ impl Life<'_> {
     /// What a second run changes: operations of a second `up`, and paths that change when everything is installed again.
     pub(super) async fn idempotence(&self) -> Result<Vec<Measured>, LabError> {
         let again = self.up().await?;
-        let mut details: Vec<Detail> = again
-            .plan
-            .operations
-            .iter()
-            .map(|operation| Detail::of_class(operation.action.to_string(), "operation"))
-            .collect();
+        let mut details: Vec<Detail> =
+            again.changes().map(|action| Detail::of_class(action.to_string(), "operation")).collect();
         let installed = self.topology()?.machines.iter().any(|machine| !machine.steps.is_empty());
         if installed {
             let before = self.manifests().await?;
             self.lab.provision(&self.slot.topology).await?;
             let after = self.manifests().await?;
-            details.extend(differences(&before, &after, "path"));
+            let files = changed(&before, &after)?.into_iter().filter(|(_, file)| MATTERS.contains(&file.class));
+            details.extend(
+                files.map(|(machine, file)| Detail::of_class(format!("{}:{}", machine.machine, file.path), "path")),
+            );
         }
         let count = details.len() as f64;
         details.truncate(DETAILS);
@@ -187,7 +185,7 @@ impl Life<'_> {
     }
 
     /// What each machine has otherwise than its box.
-    async fn manifests(&self) -> Result<Vec<Taken>, LabError> {
+    pub(super) async fn manifests(&self) -> Result<Vec<Taken>, LabError> {
         let cx = self.look();
         let access = self.access();
         let machines = self.machines().await?;
@@ -201,10 +199,19 @@ impl Life<'_> {
 
     /// Everything is taken away.
     pub(super) async fn destroy(&self) -> Result<Vec<Measured>, LabError> {
-        let began = Instant::now();
-        self.lab.clear().await?;
-        Ok(value("destroy.done", began.elapsed().as_secs_f64()).into_iter().collect())
+        let elapsed = self.lab.clear().await?.elapsed;
+        Ok(value("destroy.done", elapsed.as_secs_f64()).into_iter().collect())
     }
+}
+
+/// What machines have used since they were started.
+pub(super) struct Used<'a> {
+    /// Processor time.
+    pub(super) cpu: Duration,
+    /// Received over their networks; nothing where nobody counts.
+    pub(super) received: Option<Bytes>,
+    /// The most memory of each, as far as the engine keeps it.
+    peaks: Vec<(&'a MachineSpec, Option<Bytes>)>,
 }
 
 /// What was in a machine.
@@ -214,14 +221,14 @@ pub(super) struct Taken {
     pub(super) classifier: rig_drift::Classifier,
 }
 
-/// The paths that differ and make a machine another one.
-pub(super) fn differences(before: &[Taken], after: &[Taken], class: &str) -> Vec<Detail> {
+/// The paths that differ, with their machines.
+fn changed<'a>(before: &'a [Taken], after: &[Taken]) -> Result<Vec<(&'a MachineId, FileDrift)>, LabError> {
     let mut found = Vec::new();
     for old in before {
-        let Some(new) = after.iter().find(|new| new.machine == old.machine) else { continue };
+        let new = after.iter().find(|new| new.machine == old.machine);
+        let new = new.ok_or_else(|| LabError::Failed(format!("machine {} is not there any more", old.machine)))?;
         let drift = compare(&old.manifest, &new.manifest, &new.classifier);
-        let files = drift.files.into_iter().filter(|file| MATTERS.contains(&file.class));
-        found.extend(files.map(|file| Detail::of_class(format!("{}:{}", old.machine.machine, file.path), class)));
+        found.extend(drift.files.into_iter().map(|file| (&old.machine, file)));
     }
-    found
+    Ok(found)
 }

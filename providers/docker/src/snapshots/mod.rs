@@ -96,7 +96,7 @@ impl Snapshots for DockerProvider {
             }
             self.take(cx, &doing, machine, name, (&details, &state)).await
         };
-        let taken = cx.run(&doing, take).await;
+        let taken = cx.run(&doing, Box::pin(take)).await;
         // Whatever became of it, and before anybody is told.
         frozen.thaw(&doing).await.and(taken)
     }
@@ -104,7 +104,7 @@ impl Snapshots for DockerProvider {
     async fn restore(&self, cx: &Context, machine: &MachineRef, name: &Name) -> Result<()> {
         let doing = format!("restoring machine {machine} to snapshot {name}");
         let container = Self::container(machine);
-        cx.run(&doing, async {
+        let restore = async {
             let image = self.image(&doing, &reference(machine, name)).await?;
             let image = image.ok_or_else(|| {
                 ProviderError::failed(&doing, format!("machine {machine} has no snapshot {name}"))
@@ -145,8 +145,8 @@ impl Snapshots for DockerProvider {
             self.carry(cx, &doing, (&container, &id, &own), &carry.collect::<Vec<_>>()).await?;
             let renamed = self.docker.rename_container(&new, RenameContainerOptions { name: container.clone() }).await;
             renamed.map_err(|error| error::failure(&doing, &new, error))
-        })
-        .await
+        };
+        cx.run(&doing, Box::pin(restore)).await
     }
 
     async fn list_snapshots(&self, cx: &Context, workspace: &Name) -> Result<Vec<ObservedSnapshot>> {
