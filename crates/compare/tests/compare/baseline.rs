@@ -39,7 +39,7 @@ fn something_where_nothing_was_is_a_regression_at_any_threshold() {
     set(&mut now, "immutable", "drift.paths", |_| Measured::value(paths, 2.0));
     let changes = baseline::changes(&earlier, &now, 500.0).unwrap();
     let lines: Vec<String> = changes.regressions.iter().map(ToString::to_string).collect();
-    assert_eq!(lines, ["immutable, Paths changed after the checks ran (drift.paths): 0 before, 2 now"]);
+    assert_eq!(lines, ["immutable, Paths that changed while the checks ran (drift.paths): 0 before, 2 now"]);
 }
 
 #[test]
