@@ -99,7 +99,7 @@ fn machine_lines(machine: &MachineId, operations: &[&Operation]) -> Vec<String> 
                 lines.push(format!("      {} {cause}", step.id));
             }
             Action::RestoreSnapshot { name, taken, .. } => {
-                lines.push(format!("      to snapshot {name} of {taken:.0}"))
+                lines.push(format!("      to snapshot {name} of {taken:.0}"));
             }
             Action::Leave { command, .. } => lines.push(format!("      first: {}", command.join(" "))),
             _ => {}
