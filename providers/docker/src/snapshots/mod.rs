@@ -148,17 +148,20 @@ impl Snapshots for DockerProvider {
                 self.docker.list_images(Some(options)).await.map_err(|error| error::failure(doing, "", error))
             };
             let (images, volumes) = future::try_join(images, self.list_volumes(doing, filter.clone())).await?;
+            // How many volumes what has which name has. Those of complete snapshots are taken out again.
             let mut counts: BTreeMap<(MachineId, Name), usize> = BTreeMap::new();
-            for volume in volumes {
-                if let Some(owner) = owner(&volume.labels) {
-                    *counts.entry(owner).or_default() += 1;
-                }
+            for owner in volumes.iter().filter_map(|volume| owner(&volume.labels)) {
+                *counts.entry(owner).or_default() += 1;
+            }
+            let unnamed = images.iter().filter(|image| remains::is_unnamed(&image.repo_tags));
+            for owner in unnamed.filter_map(|image| owner(&image.labels)) {
+                counts.entry(owner).or_default();
             }
             let mut snapshots = Vec::new();
             for image in images {
                 let Some((id, name)) = owner(&image.labels) else { continue };
                 let machine = MachineRef { workspace: workspace.clone(), id };
-                // A machine may go on from an image whose snapshot was deleted.
+                // Another one took the name, or a machine goes on from an image whose snapshot was deleted.
                 if !image.repo_tags.contains(&reference(&machine, &name)) {
                     continue;
                 }
@@ -189,7 +192,8 @@ impl Snapshots for DockerProvider {
                 Err(error) if error::is_conflict(&error) => self.keep(&doing, machine, &image).await?,
                 Err(error) => return Err(error::failure(&doing, &image, error)),
             }
-            self.drop_volumes(&doing, machine, name).await
+            self.drop_volumes(&doing, machine, name).await?;
+            self.drop_strays(&doing, machine, name).await
         })
         .await
     }
@@ -250,6 +254,7 @@ impl DockerProvider {
         let config = ContainerConfig { labels: Some(labels.clone()), ..ContainerConfig::default() };
         let committed = self.docker.commit_container(options, config).await;
         committed.map_err(|error| error::failure(doing, &container, error))?;
+        self.drop_strays(doing, machine, name).await?;
         // The machine's hash is on its container, and so on the image too.
         let container_labels = details.config.as_ref().and_then(|config| config.labels.clone()).unwrap_or_default();
         let all: Labels = container_labels.into_iter().chain(labels).collect();

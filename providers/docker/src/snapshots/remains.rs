@@ -8,7 +8,9 @@ use crate::{
 };
 use bollard::{
     models::ContainerSummary,
-    query_parameters::{ListContainersOptions, RemoveImageOptions, RemoveVolumeOptions, TagImageOptions},
+    query_parameters::{
+        ListContainersOptions, ListImagesOptions, RemoveImageOptions, RemoveVolumeOptions, TagImageOptions,
+    },
 };
 use rig_model::Name;
 use rig_provider_api::{MachineRef, Result};
@@ -16,6 +18,14 @@ use std::collections::{HashMap, HashSet};
 
 /// What the tags begin with of snapshots that were deleted while a machine runs from them. No name holds such a character.
 const KEPT: &str = "_kept-";
+
+/// What the engine's list says of an image without a name.
+const UNNAMED: &str = "<none>:<none>";
+
+/// Whether an image has no name.
+pub(super) fn is_unnamed(tags: &[String]) -> bool {
+    tags.iter().all(|tag| tag == UNNAMED)
+}
 
 /// What a machine's removal leaves beside its container.
 #[derive(Default)]
@@ -101,6 +111,19 @@ impl DockerProvider {
                     return Err(error::failure(doing, &name, error));
                 }
                 _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes images that were a snapshot until another one took the name: the engine goes on with a commit that was cut, and
+    /// the next save may be at the same. One that something is made from stays, and goes with that.
+    pub(super) async fn drop_strays(&self, doing: &str, machine: &MachineRef, name: &Name) -> Result<()> {
+        let options = ListImagesOptions { filters: Some(filters_of(machine, name)), ..Default::default() };
+        let images = self.docker.list_images(Some(options)).await;
+        for image in images.map_err(|error| error::failure(doing, "", error))? {
+            if is_unnamed(&image.repo_tags) {
+                self.drop_unnamed(doing, &image.id).await?;
             }
         }
         Ok(())
