@@ -189,8 +189,12 @@ fn row(name: &Name, member: &Member) -> Vec<String> {
         dash(member.taken.map(age)),
         state.to_owned(),
         dash(member.volumes.map(|count| count.to_string())),
-        dash(member.size_bytes.map(|bytes| format!("{:.1} MB", bytes as f64 / 1e6))),
+        dash(member.size_bytes.map(size)),
     ]
+}
+
+fn size(bytes: u64) -> String {
+    if bytes < 1_000_000 { format!("{:.1} kB", bytes as f64 / 1e3) } else { format!("{:.1} MB", bytes as f64 / 1e6) }
 }
 
 /// How long ago something was, in its largest unit.

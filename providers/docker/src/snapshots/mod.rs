@@ -7,6 +7,7 @@ mod carry;
 mod form;
 mod freeze;
 mod past;
+mod remains;
 
 use crate::{
     DockerProvider, error,
@@ -15,12 +16,12 @@ use crate::{
 use async_trait::async_trait;
 use bollard::{
     models::{
-        ContainerConfig, ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ImageInspect,
-        NetworkConnectRequest, Volume, VolumeCreateRequest,
+        ContainerConfig, ContainerInspectResponse, ContainerStateStatusEnum, ImageInspect, NetworkConnectRequest,
+        Volume, VolumeCreateRequest,
     },
     query_parameters::{
-        CommitContainerOptions, InspectContainerOptions, ListContainersOptions, ListImagesOptions, ListVolumesOptions,
-        RemoveImageOptions, RemoveVolumeOptions, RenameContainerOptions, TagImageOptions,
+        CommitContainerOptions, InspectContainerOptions, ListImagesOptions, ListVolumesOptions, RemoveImageOptions,
+        RenameContainerOptions,
     },
 };
 use carry::Carry;
@@ -31,7 +32,7 @@ use jiff::Timestamp;
 use rig_model::{Bytes, MachineId, Name, ObservedSnapshot, Progress, TakenSnapshot};
 use rig_provider_api::{Context, MachineRef, PathChange, ProviderError, Result, Snapshots};
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     fmt::Display,
 };
 
@@ -41,9 +42,6 @@ const RUNNING: &str = "running";
 const CREATED: &str = "created";
 /// Of one that had ended; the exit code follows.
 pub(crate) const EXITED: &str = "exited:";
-
-/// What the tags begin with of snapshots that were deleted while a machine runs from them. No name holds such a character.
-const KEPT: &str = "_kept-";
 
 /// The repository of a machine's snapshots. `localhost` keeps an engine from asking a public registry for it.
 fn repository(machine: &MachineRef) -> String {
@@ -59,14 +57,6 @@ fn reference(machine: &MachineRef, name: &Name) -> String {
 pub(crate) fn base(details: &ContainerInspectResponse) -> Option<String> {
     let labels = details.config.as_ref().and_then(|config| config.labels.as_ref());
     labels.and_then(|labels| labels::text(labels, labels::BASE)).map(str::to_owned).or_else(|| details.image.clone())
-}
-
-/// What a machine's removal leaves beside its container.
-#[derive(Default)]
-pub(crate) struct Remains {
-    containers: Vec<String>,
-    volumes: Vec<String>,
-    images: HashSet<String>,
 }
 
 #[async_trait]
@@ -158,17 +148,20 @@ impl Snapshots for DockerProvider {
                 self.docker.list_images(Some(options)).await.map_err(|error| error::failure(doing, "", error))
             };
             let (images, volumes) = future::try_join(images, self.list_volumes(doing, filter.clone())).await?;
+            // How many volumes what has which name has. Those of complete snapshots are taken out again.
             let mut counts: BTreeMap<(MachineId, Name), usize> = BTreeMap::new();
-            for volume in volumes {
-                if let Some(owner) = owner(&volume.labels) {
-                    *counts.entry(owner).or_default() += 1;
-                }
+            for owner in volumes.iter().filter_map(|volume| owner(&volume.labels)) {
+                *counts.entry(owner).or_default() += 1;
+            }
+            let unnamed = images.iter().filter(|image| remains::is_unnamed(&image.repo_tags));
+            for owner in unnamed.filter_map(|image| owner(&image.labels)) {
+                counts.entry(owner).or_default();
             }
             let mut snapshots = Vec::new();
             for image in images {
                 let Some((id, name)) = owner(&image.labels) else { continue };
                 let machine = MachineRef { workspace: workspace.clone(), id };
-                // A machine may go on from an image whose snapshot was deleted.
+                // Another one took the name, or a machine goes on from an image whose snapshot was deleted.
                 if !image.repo_tags.contains(&reference(&machine, &name)) {
                     continue;
                 }
@@ -199,7 +192,8 @@ impl Snapshots for DockerProvider {
                 Err(error) if error::is_conflict(&error) => self.keep(&doing, machine, &image).await?,
                 Err(error) => return Err(error::failure(&doing, &image, error)),
             }
-            self.drop_volumes(&doing, machine, name).await
+            self.drop_volumes(&doing, machine, name).await?;
+            self.drop_strays(&doing, machine, name).await
         })
         .await
     }
@@ -260,6 +254,7 @@ impl DockerProvider {
         let config = ContainerConfig { labels: Some(labels.clone()), ..ContainerConfig::default() };
         let committed = self.docker.commit_container(options, config).await;
         committed.map_err(|error| error::failure(doing, &container, error))?;
+        self.drop_strays(doing, machine, name).await?;
         // The machine's hash is on its container, and so on the image too.
         let container_labels = details.config.as_ref().and_then(|config| config.labels.clone()).unwrap_or_default();
         let all: Labels = container_labels.into_iter().chain(labels).collect();
@@ -311,111 +306,6 @@ impl DockerProvider {
         let (_, labels) = parts(image);
         let packed = labels::text(&labels, labels::CHANGES).ok_or_else(|| unknown(&"its image has no list"))?;
         Ok(past::merge(past::unpack(packed).map_err(|error| unknown(&error))?, changes))
-    }
-}
-
-/// What is left of machines and snapshots.
-impl DockerProvider {
-    /// What goes when a machine's container goes: what calls left beside it that were cut, and the image of a snapshot that
-    /// was deleted while the machine ran from it.
-    pub(crate) async fn remains(&self, doing: &str, machine: &MachineRef) -> Result<Remains> {
-        let container = Self::container(machine);
-        let pattern = format!("^/{}(\\.|$)", container.replace('.', "\\."));
-        let filters = HashMap::from([("name".to_owned(), vec![pattern])]);
-        let options = ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
-        let list = self.docker.list_containers(Some(options)).await;
-        let list = list.map_err(|error| error::failure(doing, &container, error))?;
-        let end = |summary: &ContainerSummary| {
-            let mut names = summary.names.iter().flatten().map(|name| name.trim_start_matches('/'));
-            names.find_map(|name| name.strip_prefix(&container).map(str::to_owned))
-        };
-        let is_there = list.iter().any(|summary| end(summary).as_deref() == Some(""));
-        let mut remains = Remains::default();
-        for summary in &list {
-            let Some(end) = end(summary).filter(|end| end.is_empty() || beside::ALL.contains(&end.as_str())) else {
-                continue;
-            };
-            if summary.labels.as_ref().is_some_and(|labels| labels::text(labels, labels::SNAPSHOT).is_some()) {
-                remains.images.extend(summary.image_id.clone());
-            }
-            // They were half filled, or may have been: worth nothing, and the snapshot has it all. A machine that is there by
-            // now has them as its own.
-            if end == beside::RESTORE && !is_there {
-                remains.volumes.extend(named_volumes(summary));
-            }
-            if !end.is_empty() {
-                remains.containers.push(format!("{container}{end}"));
-            }
-        }
-        Ok(remains)
-    }
-
-    /// Removes what a machine's removal has left.
-    pub(crate) async fn clear(&self, doing: &str, remains: Remains) -> Result<()> {
-        for container in &remains.containers {
-            self.discard(doing, container).await?;
-        }
-        for volume in &remains.volumes {
-            self.drop_volume(doing, volume).await?;
-        }
-        for image in &remains.images {
-            self.drop_unnamed(doing, image).await?;
-        }
-        Ok(())
-    }
-
-    /// Gives an image that a machine needs a name which is no snapshot's.
-    async fn keep(&self, doing: &str, machine: &MachineRef, image: &str) -> Result<()> {
-        let there = self.image(doing, image).await?.and_then(|there| there.id).unwrap_or_default();
-        let short: String = there.trim_start_matches("sha256:").chars().take(12).collect();
-        let options = TagImageOptions { repo: Some(repository(machine)), tag: Some(format!("{KEPT}{short}")) };
-        let tagged = self.docker.tag_image(image, Some(options)).await;
-        tagged.map_err(|error| error::failure(doing, image, error))?;
-        let removed = self.docker.remove_image(image, None::<RemoveImageOptions>, None).await;
-        removed.map(|_| ()).map_err(|error| error::failure(doing, image, error))
-    }
-
-    /// Removes an image that was a snapshot and is none any more. One that is a snapshot, or is needed by another one or by
-    /// another machine, stays.
-    async fn drop_unnamed(&self, doing: &str, id: &str) -> Result<()> {
-        let Some(image) = self.image(doing, id).await? else { return Ok(()) };
-        let tags = image.repo_tags.unwrap_or_default();
-        let is_kept = |tag: &String| tag.rsplit_once(':').is_some_and(|(_, tag)| tag.starts_with(KEPT));
-        if !tags.iter().all(is_kept) {
-            return Ok(());
-        }
-        let names = if tags.is_empty() { vec![id.to_owned()] } else { tags };
-        for name in names {
-            match self.docker.remove_image(&name, None::<RemoveImageOptions>, None).await {
-                Err(error) if !error::is_absent(&error) && !error::is_conflict(&error) => {
-                    return Err(error::failure(doing, &name, error));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes the volumes of a snapshot.
-    async fn drop_volumes(&self, doing: &str, machine: &MachineRef, name: &Name) -> Result<()> {
-        let there = self.list_volumes(doing, filters_of(machine, name)).await?;
-        if there.is_empty() {
-            return Ok(());
-        }
-        for end in [beside::FROM, beside::TO] {
-            self.discard(doing, &format!("{}{end}", Self::container(machine))).await?;
-        }
-        for volume in there {
-            self.drop_volume(doing, &volume.name).await?;
-        }
-        Ok(())
-    }
-
-    async fn drop_volume(&self, doing: &str, name: &str) -> Result<()> {
-        match self.docker.remove_volume(name, None::<RemoveVolumeOptions>).await {
-            Err(error) if !error::is_absent(&error) => Err(error::failure(doing, name, error)),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -503,11 +393,4 @@ fn state(details: &ContainerInspectResponse) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// The named volumes of a listed container.
-fn named_volumes(summary: &ContainerSummary) -> impl Iterator<Item = String> {
-    let points = summary.mounts.clone().unwrap_or_default().into_iter();
-    // Those that nobody named go with the container; removing them again is no failure.
-    points.filter(|point| point.typ.as_deref() == Some(form::VOLUME)).filter_map(|point| point.name)
 }

@@ -206,6 +206,16 @@ async fn snapshots(
     if docker.inspect_volume(&before).await.is_ok() {
         return Err("the old machine's volume outlived it".into());
     }
+    // The engine goes on with what was cut, and the next save is at the same.
+    let cut = Name::new("cut")?;
+    for moment in [100, 200, 300, 400] {
+        let save = stand.provider.save(cx, &reference, &cut);
+        let _ = tokio::time::timeout(Duration::from_millis(moment), save).await;
+        // Refused where the engine was done after all.
+        let _ = stand.provider.save(cx, &reference, &cut).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        stand.provider.delete(cx, &reference, &cut).await?;
+    }
     // While the machine lives from it, the image is there, and is no snapshot.
     stand.provider.delete(cx, &reference, &name).await?;
     stand.provider.stop(cx, &reference, StopMode::Kill).await?;
