@@ -26,8 +26,13 @@ pub(crate) struct Reference<'a> {
     pub(crate) cast: &'a Cast,
 }
 
-/// All checks: those of the topologies, then those at the top level, in the file's order each.
-pub(crate) fn read(eval: &mut Eval<'_, '_>, sites: &Declared<Site>, nodes: Vec<Reader<'_>>) -> Vec<CheckSpec> {
+/// All checks: those of the topologies, then those at the top level, in the file's order each; and the names of all that are
+/// declared, also of those that have no machine.
+pub(crate) fn read(
+    eval: &mut Eval<'_, '_>,
+    sites: &Declared<Site>,
+    nodes: Vec<Reader<'_>>,
+) -> (Vec<CheckSpec>, Vec<String>) {
     let mut checks: Vec<CheckSpec> = sites.iter().flat_map(|(_, site)| site.checks.iter().cloned()).collect();
     let all: Vec<Reference<'_>> =
         sites.iter().map(|(topology, site)| Reference { topology, cast: &site.cast }).collect();
@@ -37,7 +42,7 @@ pub(crate) fn read(eval: &mut Eval<'_, '_>, sites: &Declared<Site>, nodes: Vec<R
         read_one(eval, &node, &all, &mut checks);
     }
     unknown(eval, &checks, &names);
-    checks
+    (checks, names)
 }
 
 /// A check's name as it is written.

@@ -8,7 +8,7 @@ use crate::{
     scope::Variables,
     suggest,
 };
-use rig_model::{CheckSpec, CompareSpec, Name, Scenario};
+use rig_model::{CompareSpec, Name, Scenario};
 
 /// More runs than this take days.
 const MOST_RUNS: u32 = 1000;
@@ -18,7 +18,7 @@ pub(super) fn read(
     eval: &mut Eval<'_, '_>,
     nodes: Vec<Reader<'_>>,
     sites: &Declared<Site>,
-    checks: &[CheckSpec],
+    checks: &[String],
     variables: &Variables,
 ) -> Option<CompareSpec> {
     let mut found = None;
@@ -39,7 +39,7 @@ fn one(
     eval: &mut Eval<'_, '_>,
     mut node: Reader<'_>,
     sites: &Declared<Site>,
-    checks: &[CheckSpec],
+    checks: &[String],
     variables: &Variables,
 ) -> Option<CompareSpec> {
     let (at, name_at) = (node.at(), node.name_at());
@@ -61,14 +61,14 @@ fn one(
     let runs = node.block.one(eval.cx, "runs");
     let runs = eval.only_value(runs, "a number", |eval, value| eval.integer(value, "runs", 1..=i128::from(MOST_RUNS)));
     let job = node.block.one(eval.cx, "job");
-    let job = eval.only_value(job, "the name of a check", |eval, value| known(eval, value, checks, &topologies));
+    let job = eval.only_value(job, "the name of a check", |eval, value| known(eval, value, checks));
     let role = node.block.one(eval.cx, "node");
     let role = eval.only_value(role, "a role or a machine", |eval, value| eval.word(value, "node"));
     let named = node.block.one(eval.cx, "checks");
     let named = named.map(|mut named| {
         let values = named.some_args(eval.cx, "at least one check");
         named.finish(eval.cx);
-        values.into_iter().filter_map(|value| known(eval, value, checks, &topologies)).collect()
+        values.into_iter().filter_map(|value| known(eval, value, checks)).collect()
     });
     let scenarios = node.block.one(eval.cx, "scenario").map(|mut node| {
         let values = node.some_args(eval.cx, "at least one scenario");
@@ -91,18 +91,15 @@ fn one(
     })
 }
 
-/// A check that all of the topologies have.
-fn known(eval: &mut Eval<'_, '_>, value: Value<'_>, checks: &[CheckSpec], topologies: &[Name]) -> Option<Name> {
+/// A check that is declared. Whether every topology has a machine for it depends on counts, and is the comparison's to say.
+fn known(eval: &mut Eval<'_, '_>, value: Value<'_>, checks: &[String]) -> Option<Name> {
     let name = eval.name(value, "check")?;
-    let has = |topology: &Name| checks.iter().any(|check| check.topology == *topology && check.name == name);
-    if let Some(without) = topologies.iter().find(|topology| !has(topology)) {
-        let of = checks.iter().filter(|check| check.topology == *without).map(|check| check.name.as_str());
-        let help = suggest::help(name.as_str(), of, "the topology has no check");
-        let draft = Draft::new(value.at, format!("topology `{without}` has no check `{name}`")).label("not declared");
-        eval.cx.report(draft.help(help));
-        return None;
+    if checks.iter().any(|check| check == name.as_str()) {
+        return Some(name);
     }
-    Some(name)
+    let help = suggest::help(name.as_str(), checks.iter().map(String::as_str), "the file declares no check");
+    eval.cx.report(Draft::new(value.at, format!("there is no check `{name}`")).label("not declared").help(help));
+    None
 }
 
 /// `change "variable" "value"`

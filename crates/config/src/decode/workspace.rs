@@ -74,8 +74,8 @@ pub(crate) fn workspace(
     for reader in topology_nodes {
         topology::read(&mut eval, reader, &world, &mut claims, &mut sites);
     }
-    let checks = checks::read(&mut eval, &sites, file.all("check"));
-    let compare = compare::read(&mut eval, file.all("compare"), &sites, &checks, &variables);
+    let (checks, check_names) = checks::read(&mut eval, &sites, file.all("check"));
+    let compare = compare::read(&mut eval, file.all("compare"), &sites, &check_names, &variables);
     unknown_counts(eval.cx, &overrides.counts, &sites);
     file.finish(cx, "a workspace file");
 

@@ -347,11 +347,8 @@ fn of_comparisons() {
     one(&compare("compare \"one\" \"one\""), "topology `one` is named twice");
     one(&compare("compare \"one\" \"two\"\ncompare \"one\" \"two\""), "`compare` is given twice");
     one(&compare("compare \"one\" \"two\" { runs 0 }"), "`runs` is from 1 to 1000, not 0");
-    one(&compare("compare \"one\" \"two\" { job \"only\" }"), "topology `two` has no check `only`");
-    one(
-        &compare("compare \"one\" \"two\" { checks \"jb\" }"),
-        "topology `one` has no check `jb` | did you mean `job`?",
-    );
+    one(&compare("compare \"one\" \"two\" { job \"jbo\" }"), "there is no check `jbo` | did you mean `job`?");
+    one(&compare("compare \"one\" \"two\" { checks \"jb\" }"), "there is no check `jb` | did you mean `job`?");
     one(&compare("compare \"one\" \"two\" { checks }"), "`checks` needs at least one check");
     one(&compare("compare \"one\" \"two\" { scenario \"boot\" }"), "`scenario` cannot be \"boot\"");
     one(

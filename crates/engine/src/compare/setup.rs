@@ -70,15 +70,19 @@ impl Setup {
             return Err(SetupError::new("a comparison without runs says nothing", "ask for one run or more"));
         }
         let checks = checks(workspace, spec, &topologies);
-        let job = spec.and_then(|spec| spec.job.clone()).filter(|job| has_check(workspace, &topologies, job));
-        let job = job.or_else(|| first_job(workspace, &topologies));
+        let named_job = spec.and_then(|spec| spec.job.clone());
+        let job = match &named_job {
+            Some(job) => Some(job.clone()).filter(|job| has_check(workspace, &topologies, job)),
+            None => first_job(workspace, &topologies),
+        };
         let nodes = nodes(workspace, spec, &topologies);
         let change = spec.and_then(|spec| spec.change.clone());
         let why_not = |scenario: Scenario| -> Option<String> {
             match scenario {
-                Scenario::FirstJob if job.is_none() => {
-                    Some("there is no check with `run` that all topologies have".to_owned())
-                }
+                Scenario::FirstJob if job.is_none() => Some(match &named_job {
+                    Some(job) => format!("not all of the topologies have check {job}"),
+                    None => "there is no check with `run` that all topologies have".to_owned(),
+                }),
                 Scenario::Drift if checks.is_empty() => Some("there is no check that all topologies have".to_owned()),
                 Scenario::ScaleOut | Scenario::Replace => nodes.as_ref().err().cloned(),
                 Scenario::Change if change.is_none() => Some(
