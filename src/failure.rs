@@ -1,7 +1,7 @@
 //! What ends a command, and with which exit code.
 
 use rig_config::Mistakes;
-use rig_engine::EngineError;
+use rig_engine::{EngineError, LabError};
 use rig_provider_api::ProviderError;
 
 /// 0 done; 1 the operation failed; 2 usage or workspace file wrong; 3 a check did not hold; 4 changes are pending;
@@ -88,6 +88,15 @@ fn is_usage(error: &rig_engine::PlanError) -> bool {
 impl From<ProviderError> for Failure {
     fn from(error: ProviderError) -> Self {
         Self::Engine(error.into())
+    }
+}
+
+impl From<LabError> for Failure {
+    fn from(error: LabError) -> Self {
+        match error {
+            LabError::Interrupted => Self::Said(ExitCode::Interrupted),
+            LabError::Failed(why) => Self::host(why),
+        }
     }
 }
 

@@ -6,18 +6,17 @@ use crate::{
     commands::up,
     engine_choice::Start,
     failure::{ExitCode, Failure},
+    makes::HostMakes,
 };
 use async_trait::async_trait;
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use rig_compare::{Comparison, Report, SCHEMA, summarise};
 use rig_config::Loaded;
 use rig_engine::{
-    Deed, DestroyOptions, Lab, LabError, ProvisionOptions, Report as Done, Seen, Selection, Session, UpOptions,
+    Deed, DestroyOptions, Lab, LabError, Makes, ProvisionOptions, Report as Done, Seen, Selection, Session, UpOptions,
     Variation, reconcile,
 };
-use rig_model::{
-    Action, BoxName, BoxSource, Cause, Digest, FileSource, Hasher, Name, Observed, OpId, Operation, Plan, StepKind,
-};
+use rig_model::{Action, BoxName, BoxSource, Digest, Hasher, Name, Observed, Plan, Topology};
 use rig_provider_api::ObserveScope;
 use rig_state::{Layout, Scale};
 use serde::Serialize;
@@ -37,6 +36,9 @@ const PLACE: usize = 6;
 
 /// How long the engine has to say what is there.
 const OBSERVE: Duration = Duration::from_secs(60);
+
+/// How long a download may take.
+const FETCH: Duration = Duration::from_secs(2 * 3600);
 
 /// How long the engine has to remove a box.
 const REMOVE: Duration = Duration::from_secs(300);
@@ -62,8 +64,8 @@ impl HostLab {
     /// Reads the file, with the counts that it has itself, and connects to its engine.
     pub(crate) async fn open(app: &App, cold: bool) -> Result<Self, Failure> {
         let file = app.file()?;
-        let folder = file.parent().map_or_else(|| Utf8PathBuf::from("."), Utf8Path::to_owned);
-        let outer = Layout::new(&folder);
+        let loaded = apart(app.load(&file, &Scale::default())?)?;
+        let outer = Layout::new(&loaded.folder);
         outer.prepare()?;
         let layout = outer.compare();
         let mut settings = app.settings.clone();
@@ -78,7 +80,6 @@ impl HostLab {
             no_cache: cold,
             once_more: false,
         };
-        let loaded = apart(inner.load(&file, &Scale::default())?, &folder)?;
         let provider = app.connect(Some(&loaded.workspace), Start::IfNeeded).await?;
         let proxies = app.trust(&loaded.workspace).proxies;
         let session = Session::new(loaded.workspace, loaded.folder, provider, proxies);
@@ -134,27 +135,17 @@ impl HostLab {
         let session = self.varied(topology, variation)?;
         let (look, plan) = self.as_from_nothing(&session, topology).await?;
         let is_made = |action: &Action| matches!(action, Action::FetchArtifact { .. } | Action::BuildBox { .. });
-        let mut operations: Vec<Operation> =
-            plan.operations.into_iter().filter(|operation| is_made(&operation.action)).collect();
-        // Downloads of steps are fetched when the step needs them: here, before.
-        let machines = session.workspace.topologies.get(topology).into_iter().flat_map(|topology| &topology.machines);
-        let mut fetched: Vec<&Name> = Vec::new();
-        for step in machines.flat_map(|machine| &machine.steps) {
-            if let StepKind::File { source: FileSource::Artifact(artifact), .. } = &step.kind
-                && !fetched.contains(&&artifact.name)
-            {
-                fetched.push(&artifact.name);
-                operations.push(Operation {
-                    id: OpId(u32::MAX - u32::try_from(fetched.len()).unwrap_or_default()),
-                    action: Action::FetchArtifact { artifact: artifact.clone() },
-                    cause: Cause::Requested,
-                    after: Vec::new(),
-                });
-            }
-        }
-        let plan = Plan { operations, notes: Vec::new(), ..plan_of(&session) };
+        let operations = plan.operations.into_iter().filter(|operation| is_made(&operation.action)).collect();
+        let plan = Plan { operations, notes: Vec::new(), ..plan };
         let report = self.app.execute(&session, &self.layout, look.boxes, &plan, &self.execution).await?;
-        done(plan, report, Duration::ZERO).map(drop)
+        done(plan, report, Duration::ZERO)?;
+        // What steps put into place is fetched when they need it: here, before.
+        let makes = HostMakes::new(&self.app, &session, HostBoxes::none());
+        let topology = session.workspace.topologies.get(topology);
+        for artifact in topology.map(Topology::step_artifacts).unwrap_or_default() {
+            makes.fetch(&self.app.context(FETCH), artifact).await?;
+        }
+        Ok(())
     }
 
     /// The workspace with a variation, as the file was when it was first asked for.
@@ -178,8 +169,7 @@ impl HostLab {
         }
         let mut app = self.app.clone();
         app.global.variables.extend(variation.variables.iter().cloned());
-        let folder = self.layout_folder();
-        let loaded = apart(app.load(&self.file, &scale)?, folder)?;
+        let loaded = apart(app.load(&self.file, &scale)?)?;
         let proxies = app.trust(&loaded.workspace).proxies;
         Ok(Session::new(loaded.workspace, loaded.folder, self.session.provider.clone(), proxies))
     }
@@ -211,15 +201,20 @@ impl HostLab {
         Ok(self.session.observe(&self.app.context(OBSERVE), scope).await?)
     }
 
-    /// The folder of the file.
-    fn layout_folder(&self) -> &Utf8Path {
-        self.file.parent().unwrap_or(Utf8Path::new("."))
-    }
-
     /// The boxes of the topologies.
     async fn boxes(&self, app: &App) -> Result<up::Look, Failure> {
         let targets: Vec<String> = self.topologies.iter().map(ToString::to_string).collect();
         up::look(app, &self.session, &targets, false).await
+    }
+
+    /// Removes the downloads of comparisons without a cache.
+    pub(crate) fn empty_cache(&self) -> Result<(), Failure> {
+        match fs_err::remove_dir_all(self.layout.own_cache()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Failure::host(format!("emptying the cache of the comparison: {error}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Removes the boxes of the topologies that are there.
@@ -241,8 +236,8 @@ impl HostLab {
 
 /// The workspace under a name of its own, which no other folder's comparison has: all that is of that name is removed again
 /// and again.
-fn apart(mut loaded: Loaded, folder: &Utf8Path) -> Result<Loaded, Failure> {
-    let place = folder.canonicalize_utf8().unwrap_or_else(|_| folder.to_owned());
+fn apart(mut loaded: Loaded) -> Result<Loaded, Failure> {
+    let place = loaded.folder.canonicalize_utf8().unwrap_or_else(|_| loaded.folder.clone());
     let place: String = Digest::of(place.as_str().as_bytes()).short().chars().take(PLACE).collect();
     let name = format!("{}{SUFFIX}{place}", loaded.workspace.name);
     loaded.workspace.name = Name::new(name.as_str()).map_err(|error| Failure::Usage {
@@ -268,11 +263,6 @@ fn text(value: impl Serialize) -> String {
     let mut value = serde_json::to_value(value).unwrap_or_default();
     displace(&mut value);
     value.to_string()
-}
-
-/// An empty plan.
-fn plan_of(session: &Session) -> Plan {
-    Plan { workspace: Some(session.workspace.name.clone()), ..Plan::default() }
 }
 
 /// What was carried out whole; anything else is a failure with what a person needs to understand it.
@@ -376,13 +366,7 @@ impl Lab for HostLab {
     async fn forget(&self) -> Result<(), LabError> {
         let forget = async {
             self.remove_boxes(&self.app).await?;
-            let cache = self.layout.own_cache();
-            match fs_err::remove_dir_all(&cache) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    Err(Failure::host(format!("emptying the cache of the comparison: {error}")))
-                }
-                _ => Ok(()),
-            }
+            self.empty_cache()
         };
         forget.await.map_err(failed)
     }

@@ -12,7 +12,7 @@ use rig_compare::{
     Caches, Compared, Comparison, Host, Plan, ReadError, Report, SCHEMA, Summary, Table, baseline, baseline::Changes,
     differences, failures, gaps, html, metrics, mismatches, shown, summarise,
 };
-use rig_engine::{End, Lab, LabError, Runner, Setup, Wishes};
+use rig_engine::{End, Lab, Runner, Setup, Wishes};
 use rig_model::{EngineFacts, Name, Scenario};
 use rig_provider_api::ObserveScope;
 use rig_state::Scale;
@@ -108,21 +108,10 @@ pub(crate) async fn run(app: &App, arguments: &Arguments) -> Result<(), Failure>
 async fn remove(app: &App) -> Result<(), Failure> {
     let lab = HostLab::open(app, false).await?;
     let _lock = app.lock(lab.layout(), "rig compare").await?;
-    let clear = async {
-        let done = lab.clear().await?.report.done;
-        lab.discard().await?;
-        Ok(done)
-    };
-    let removed = clear.await.map_err(|error| match error {
-        LabError::Interrupted => Failure::Said(ExitCode::Interrupted),
-        LabError::Failed(why) => Failure::host(why),
-    })?;
+    let removed = lab.clear().await?.report.done;
+    lab.discard().await?;
     let kept = forget(&lab)?;
-    let cache = lab.layout().own_cache();
-    match fs_err::remove_dir_all(&cache) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(Failure::host(error.to_string())),
-        _ => {}
-    }
+    lab.empty_cache()?;
     app.ui.say(if removed > 0 || kept {
         "removed machines and results of the comparison"
     } else {
@@ -164,10 +153,7 @@ async fn planned(
 ) -> Result<Comparison, Failure> {
     let session = lab.session();
     let engine = session.provider.probe(&app.context(Duration::from_secs(60))).await?;
-    let subject = lab.subject().await.map_err(|error| match error {
-        LabError::Interrupted => Failure::Said(ExitCode::Interrupted),
-        LabError::Failed(why) => Failure::host(why),
-    })?;
+    let subject = lab.subject().await?;
     let compared = setup.topologies.iter().filter_map(|name| session.workspace.topologies.get(name));
     let now = jiff::Timestamp::now();
     Ok(Comparison {

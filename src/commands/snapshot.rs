@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     app::{App, HostBoxes, Opened},
-    cli::{Act, Reset, Snapshot, Targets},
+    cli::{Act, At, Reset, Snapshot, Targets},
     engine_choice::Start,
     failure::Failure,
     render,
@@ -24,13 +24,13 @@ const LOOK: Duration = Duration::from_secs(60);
 /// Takes snapshots, goes back to them, lists and removes them.
 pub(crate) async fn run(app: &App, arguments: &Snapshot) -> Result<(), Failure> {
     match arguments {
-        Snapshot::Save { name, act, force } => save(app, name, act, *force).await,
-        Snapshot::Restore { name, act, force } => {
+        Snapshot::Save { at, force } => save(app, at, *force).await,
+        Snapshot::Restore { at, force } => {
             let without = "`rig snapshot restore -f` does not ask";
-            restore(app, ("rig snapshot restore", without), Some(name), act, *force).await
+            restore(app, ("rig snapshot restore", without), Some(&at.name), &at.act, *force).await
         }
         Snapshot::List(targets) => list(app, targets).await,
-        Snapshot::Delete { name, act } => delete(app, name, act).await,
+        Snapshot::Delete(at) => delete(app, at).await,
     }
 }
 
@@ -40,7 +40,7 @@ pub(crate) async fn reset(app: &App, arguments: &Reset) -> Result<(), Failure> {
     restore(app, words, arguments.to.as_ref(), &arguments.act, arguments.force).await
 }
 
-async fn save(app: &App, name: &Name, act: &Act, force: bool) -> Result<(), Failure> {
+async fn save(app: &App, At { name, act }: &At, force: bool) -> Result<(), Failure> {
     let (opened, _lock) = app.open_locked("rig snapshot save", act.execution.dry_run).await?;
     let look = look(app, &opened, &act.targets.targets).await?;
     let plan = reconcile::save_snapshots(&look.session.workspace, &look.observed, &look.selection, name, force)?;
@@ -78,7 +78,7 @@ async fn restore(
     look.carry_out(app, &opened, &plan, act).await
 }
 
-async fn delete(app: &App, name: &Name, act: &Act) -> Result<(), Failure> {
+async fn delete(app: &App, At { name, act }: &At) -> Result<(), Failure> {
     let (opened, _lock) = app.open_locked("rig snapshot delete", act.execution.dry_run).await?;
     let look = look(app, &opened, &act.targets.targets).await?;
     let plan = reconcile::delete_snapshots(&look.session.workspace, &look.observed, &look.selection, name)?;
@@ -197,13 +197,7 @@ fn size(bytes: u64) -> String {
     if bytes < 1_000_000 { format!("{:.1} kB", bytes as f64 / 1e3) } else { format!("{:.1} MB", bytes as f64 / 1e6) }
 }
 
-/// How long ago something was, in its largest unit.
+/// How long ago something was.
 fn age(time: Timestamp) -> String {
-    let seconds = Timestamp::now().duration_since(time).as_secs().max(0);
-    match seconds {
-        0..60 => format!("{seconds}s ago"),
-        60..3600 => format!("{}m ago", seconds / 60),
-        3600..86400 => format!("{}h ago", seconds / 3600),
-        _ => format!("{}d ago", seconds / 86400),
-    }
+    format!("{} ago", render::span(Timestamp::now().duration_since(time).as_secs().max(0)))
 }

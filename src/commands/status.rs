@@ -171,32 +171,8 @@ fn cells(row: &Row) -> Vec<String> {
         },
         dash(row.ip.as_deref()),
         if row.ports.is_empty() { "-".to_owned() } else { row.ports.join(" ") },
-        row.uptime_seconds.map_or_else(|| "-".to_owned(), uptime),
+        row.uptime_seconds.map_or_else(|| "-".to_owned(), render::span),
         dash(row.flavor.as_deref()),
         dash(row.box_name.as_deref()),
     ]
-}
-
-/// The two largest units.
-fn uptime(seconds: i64) -> String {
-    let (days, hours, minutes) = (seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
-        (0, ..) => format!("{hours}h {minutes}m"),
-        _ => format!("{days}d {hours}h"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::uptime;
-
-    #[test]
-    fn uptime_has_two_units() {
-        assert_eq!(uptime(59), "59s");
-        assert_eq!(uptime(61), "1m 1s");
-        assert_eq!(uptime(7260), "2h 1m");
-        assert_eq!(uptime(90_000), "1d 1h");
-    }
 }

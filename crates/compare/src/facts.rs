@@ -4,9 +4,7 @@ use crate::{
     fairness::{Fact, FactKind, TopologyFacts},
     surface::{Process, Profile},
 };
-use rig_model::{
-    ArtifactSpec, BoxSource, Bytes, CheckSpec, FileSource, MachineSpec, Name, StepKind, Topology, Workspace,
-};
+use rig_model::{ArtifactSpec, BoxSource, Bytes, CheckSpec, MachineSpec, Name, Topology, Workspace};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The settings in the environment of a Java program that say how much it may use, by the end of their names, and the kind of
@@ -195,12 +193,8 @@ fn artifacts<'a>(workspace: &'a Workspace, topology: &'a Topology) -> BTreeMap<&
         BoxSource::Build(build) => Some(&build.artifacts),
         BoxSource::Bootstrap(_) | BoxSource::Image(_) => None,
     });
-    let steps = topology.machines.iter().flat_map(|machine| &machine.steps);
-    let put = steps.filter_map(|step| match &step.kind {
-        StepKind::File { source: FileSource::Artifact(artifact), .. } => Some(artifact.as_ref()),
-        _ => None,
-    });
-    built.flatten().filter_map(|name| workspace.artifacts.get(name)).chain(put).map(|one| (&one.name, one)).collect()
+    let built = built.flatten().filter_map(|name| workspace.artifacts.get(name));
+    built.chain(topology.step_artifacts()).map(|one| (&one.name, one)).collect()
 }
 
 /// What says which version an artifact has: that of its source, and the content itself.

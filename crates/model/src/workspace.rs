@@ -1,7 +1,8 @@
 //! The whole file, merged and validated.
 
 use crate::{
-    ArtifactSpec, BoxName, BoxSpec, CheckSpec, CompareSpec, Idiom, MachineId, MachineSpec, Name, NetworkSpec, Origin,
+    ArtifactSpec, BoxName, BoxSpec, CheckSpec, CompareSpec, FileSource, Idiom, MachineId, MachineSpec, Name,
+    NetworkSpec, Origin, StepKind,
 };
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,20 @@ pub struct Topology {
     pub leaves: IndexMap<Name, crate::LeaveSpec>,
     /// Where it was declared.
     pub origin: Origin,
+}
+
+impl Topology {
+    /// The artifacts that its machines' steps put into place, each once.
+    #[must_use]
+    pub fn step_artifacts(&self) -> Vec<&ArtifactSpec> {
+        let mut artifacts: IndexMap<&Name, &ArtifactSpec> = IndexMap::new();
+        for step in self.machines.iter().flat_map(|machine| &machine.steps) {
+            if let StepKind::File { source: FileSource::Artifact(artifact), .. } = &step.kind {
+                artifacts.insert(&artifact.name, artifact);
+            }
+        }
+        artifacts.into_values().collect()
+    }
 }
 
 impl Workspace {

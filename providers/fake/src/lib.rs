@@ -16,6 +16,7 @@ mod changes;
 mod dial;
 mod engine;
 mod exec;
+mod files;
 mod images;
 mod life;
 mod logs;

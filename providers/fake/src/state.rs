@@ -1,11 +1,11 @@
 //! Machines, networks, volumes and images in memory, and the rules that an engine keeps them by.
 
-use crate::usage::Work;
+use crate::{snapshots::Snapshot, usage::Work};
 use bytes::Bytes as Data;
 use jiff::Timestamp;
 use rig_model::{
     Bytes, Exit, HostPortUse, Ipv4Net, MachineId, MachineState, Mount, Name, Observed, ObservedBox, ObservedMachine,
-    ObservedNetwork, ObservedVolume, ResolvedMachine, ResolvedNetwork, Stream, TakenSnapshot,
+    ObservedNetwork, ObservedVolume, ResolvedMachine, ResolvedNetwork, Stream,
 };
 use rig_provider_api::{LayerUsage, MachineRef, ObserveScope, ProviderError, Result};
 use std::collections::BTreeMap;
@@ -59,15 +59,10 @@ pub(crate) struct Machine {
     pub(crate) changed: watch::Sender<()>,
     /// What this life has done.
     pub(crate) work: Work,
-    files: BTreeMap<String, Vec<u8>>,
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
 }
 
 impl Machine {
-    /// What was written into it, volumes and folders in memory left out.
-    pub(crate) fn files(&self) -> impl Iterator<Item = (&String, &Vec<u8>)> {
-        self.files.iter().filter(|(path, _)| !in_memory(&self.spec, path))
-    }
-
     /// Puts the machine into its next life.
     pub(crate) fn begin(&mut self) {
         self.run += 1;
@@ -113,37 +108,10 @@ pub(crate) struct Network {
 
 /// A volume and what is in it.
 pub(crate) struct Volume {
-    workspace: Name,
-    machine: MachineId,
-    name: Name,
-    files: BTreeMap<String, Vec<u8>>,
-}
-
-/// What a machine was.
-#[derive(Clone)]
-pub(crate) struct Snapshot {
-    pub(crate) taken: Timestamp,
-    spec: ResolvedMachine,
-    state: MachineState,
-    exit: Option<Exit>,
-    files: BTreeMap<String, Vec<u8>>,
-    volumes: BTreeMap<Name, BTreeMap<String, Vec<u8>>>,
-}
-
-impl Snapshot {
-    /// What is said of it.
-    pub(crate) fn observed(&self) -> TakenSnapshot {
-        let contents = self.volumes.values().chain([&self.files]).flat_map(BTreeMap::values);
-        let addresses = self.spec.networks.iter().filter_map(|at| Some((at.network.clone(), at.ip?)));
-        TakenSnapshot {
-            at: self.taken,
-            running: self.state.is_running() || self.state == MachineState::Restarting,
-            digest: Some(self.spec.digest()),
-            addresses: addresses.collect(),
-            size: Bytes(contents.map(|content| content.len() as u64).sum()),
-            volumes: self.volumes.len(),
-        }
-    }
+    pub(crate) workspace: Name,
+    pub(crate) machine: MachineId,
+    pub(crate) name: Name,
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
 }
 
 /// Everything that there is.
@@ -369,49 +337,11 @@ impl World {
         self.images.insert(there.image.clone(), Some(there));
     }
 
-    /// How many bytes are in a machine's volumes.
-    pub(crate) fn in_volumes(&self, (workspace, id): &Key) -> u64 {
-        let own = self.volumes.values().filter(|volume| volume.workspace == *workspace && volume.machine == *id);
-        own.flat_map(|volume| volume.files.values()).map(|content| content.len() as u64).sum()
-    }
-
     /// What a machine's present life has done; nobody counts for one that is gone.
     pub(crate) fn count(&mut self, key: &Key, count: impl FnOnce(&mut Work)) {
         if let Some(machine) = self.machines.get_mut(key) {
             count(&mut machine.work);
         }
-    }
-
-    /// What a machine is now; `None` when it is not there.
-    pub(crate) fn snapshot(&self, key: &Key) -> Option<Snapshot> {
-        let machine = self.machines.get(key)?;
-        let volumes = self.volumes.values().filter(|volume| volume.workspace == key.0 && volume.machine == key.1);
-        Some(Snapshot {
-            taken: Timestamp::now(),
-            spec: machine.spec.clone(),
-            state: machine.state,
-            exit: machine.exit.clone(),
-            files: machine.files.clone(),
-            volumes: volumes.map(|volume| (volume.name.clone(), volume.files.clone())).collect(),
-        })
-    }
-
-    /// Makes a machine that is not there what it was.
-    pub(crate) fn revive(&mut self, key: &Key, snapshot: Snapshot) -> Result<()> {
-        self.create(&snapshot.spec)?;
-        for (name, files) in snapshot.volumes {
-            if let Some(volume) = self.volumes.get_mut(&volume_name(key, &name)) {
-                volume.files = files;
-            }
-        }
-        if let Some(machine) = self.machines.get_mut(key) {
-            machine.files = snapshot.files;
-            if snapshot.state == MachineState::Exited {
-                machine.state = MachineState::Exited;
-                machine.exit = snapshot.exit;
-            }
-        }
-        Ok(())
     }
 
     /// Writes to a machine's log.
@@ -421,76 +351,12 @@ impl World {
             machine.changed.send_replace(());
         }
     }
-
-    /// A file of a machine.
-    pub(crate) fn read(&self, key: &Key, path: &str) -> Option<Vec<u8>> {
-        let machine = self.machines.get(key)?;
-        match path {
-            "/etc/hostname" => return Some(format!("{}\n", machine.spec.hostname).into_bytes()),
-            "/etc/hosts" => {
-                let own = machine.spec.networks.iter().filter_map(|at| at.ip);
-                let lines = own.map(|ip| format!("{ip}\t{}\n", machine.spec.hostname));
-                return Some(
-                    std::iter::once("127.0.0.1\tlocalhost\n".to_owned()).chain(lines).collect::<String>().into(),
-                );
-            }
-            _ => {}
-        }
-        match volume_at(&machine.spec, path) {
-            Some((name, rest)) => self.volumes.get(&volume_name(key, name))?.files.get(rest).cloned(),
-            None => machine.files.get(path).cloned(),
-        }
-    }
-
-    /// Writes a file of a machine whole.
-    pub(crate) fn write(&mut self, key: &Key, path: &str, content: Vec<u8>) -> std::result::Result<(), &'static str> {
-        let machine = self.machines.get_mut(key).ok_or("No such machine")?;
-        if let Some((name, rest)) = volume_at(&machine.spec, path) {
-            let volume = self.volumes.get_mut(&volume_name(key, name)).ok_or("No such volume")?;
-            volume.files.insert(rest.to_owned(), content);
-            return Ok(());
-        }
-        if machine.spec.security.read_only && !in_memory(&machine.spec, path) {
-            return Err("Read-only file system");
-        }
-        machine.files.insert(path.to_owned(), content);
-        Ok(())
-    }
-
-    /// Removes a file of a machine; says whether it was there.
-    pub(crate) fn remove(&mut self, key: &Key, path: &str) -> bool {
-        let Some(machine) = self.machines.get_mut(key) else { return false };
-        match volume_at(&machine.spec, path) {
-            Some((name, rest)) => {
-                let volume = self.volumes.get_mut(&volume_name(key, name));
-                volume.is_some_and(|volume| volume.files.remove(rest).is_some())
-            }
-            None => machine.files.remove(path).is_some(),
-        }
-    }
-}
-
-/// Whether a path is in a folder in memory.
-fn in_memory(spec: &ResolvedMachine, path: &str) -> bool {
-    spec.tmpfs.iter().any(|folder| below(path, &folder.target).is_some())
-}
-
-/// The volume that holds a path, and the path inside it.
-fn volume_at<'a>(spec: &'a ResolvedMachine, path: &'a str) -> Option<(&'a Name, &'a str)> {
-    spec.mounts.iter().find_map(|mount| match mount {
-        Mount::Volume { name, target } => Some((name, below(path, target)?)),
-        Mount::Bind { .. } => None,
-    })
-}
-
-fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
-    path.strip_prefix(folder)?.strip_prefix('/')
 }
 
 fn network_name(workspace: &Name, topology: &Name, network: &Name) -> String {
     format!("{workspace}.{topology}.{network}")
 }
 
-fn volume_name((workspace, id): &Key, volume: &Name) -> String {
+pub(crate) fn volume_name((workspace, id): &Key, volume: &Name) -> String {
     format!("{workspace}.{}.{}.{volume}", id.topology, id.machine)
 }

@@ -29,8 +29,8 @@ pub(super) struct Found {
     pub(super) profiles: Vec<(String, Profile)>,
     /// The Java programs with their settings.
     pub(super) running: Vec<Running>,
-    /// The Java programs that ran while the first job did, once each.
-    pub(super) working: Vec<Running>,
+    /// The Java programs that ran while the first job did, once each; nothing when nobody has looked.
+    pub(super) working: Option<Vec<Running>>,
 }
 
 /// Looks into machines.

@@ -64,13 +64,6 @@ pub(super) enum Step {
     Ended(Scenario, Duration, Option<String>),
 }
 
-fn outcome_error(outcome: &RunOutcome) -> Option<String> {
-    match outcome {
-        RunOutcome::Measured { .. } => None,
-        RunOutcome::Failed { why } => Some(why.clone()),
-    }
-}
-
 /// What was made of a life.
 pub(super) struct Lived {
     /// A run for each scenario.
@@ -90,11 +83,11 @@ impl Life<'_> {
             risen => risen.map_err(|error| format!("topology {} did not come up: {error}", self.slot.topology)),
         };
         told(Step::Risen(began.elapsed(), risen.as_ref().err().cloned()));
-        let mut working = Vec::new();
+        let mut working = None;
         for scenario in &self.slot.scenarios {
             if self.curious && risen.is_ok() && ends_the_peace(*scenario) {
                 // A job of its own, which nothing is measured of: looking takes time from what is looked at.
-                working = self.working().await?;
+                working = Some(self.working().await?);
                 self.curious = false;
                 (started, began) = (Timestamp::now(), Instant::now());
             }
@@ -107,19 +100,20 @@ impl Life<'_> {
                     Err(LabError::Interrupted) => return Err(LabError::Interrupted),
                 },
             };
-            told(Step::Ended(*scenario, began.elapsed(), outcome_error(&outcome)));
-            lived.runs.push(Run {
+            let run = Run {
                 topology: self.slot.topology.clone(),
                 scenario: *scenario,
                 number: self.slot.number,
                 started,
                 seconds: began.elapsed().as_secs_f64(),
                 outcome,
-            });
+            };
+            told(Step::Ended(*scenario, began.elapsed(), run.failure().map(str::to_owned)));
+            lived.runs.push(run);
             (started, began) = (Timestamp::now(), Instant::now());
         }
         if self.curious && risen.is_ok() {
-            working = self.working().await?;
+            working = Some(self.working().await?);
         }
         self.lab.clear().await?;
         let found = risen.ok().map(|risen| risen.found);

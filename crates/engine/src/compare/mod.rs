@@ -4,6 +4,7 @@
 mod clock;
 mod exposure;
 mod facts;
+mod guard;
 mod lab;
 mod life;
 mod runner;

@@ -1,22 +1,17 @@
 //! All runs of a comparison, one life after the other.
 
 use super::{
-    facts::Found,
+    guard::{self, Knowledge},
     lab::{Lab, LabError, Variation},
     life::{Life, Lived, Step},
     setup::Setup,
 };
 use crate::EventSink;
 use jiff::Timestamp;
-use rig_compare::{
-    Caches, Comparison, Life as Kind, Plan, Slot,
-    facts::{add_packages, add_running, add_working, declared, keep_common_versions},
-    fairness::{Difference, Fact, TopologyFacts, differences},
-    layers, remaining_seconds,
-};
+use rig_compare::{Caches, Comparison, Life as Kind, Plan, Slot, layers, remaining_seconds};
 use rig_model::{Event, Name, OpId, Outcome, Phase, Scenario, seconds};
 use rig_provider_api::Context;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// How long an engine has to say that it is there.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -62,9 +57,9 @@ impl Runner<'_> {
             self.sink.emit(Event::Note { text: "making boxes and fetching downloads that are missing".to_owned() });
             self.lab.prepare(&self.variations()).await?;
         }
-        let mut found = BTreeMap::new();
+        let mut knowledge = Knowledge::new(self.lab.session(), self.setup);
         if comparison.runs.is_empty() {
-            comparison.fairness = self.differences(&found);
+            comparison.fairness = knowledge.differences();
         }
         let next = |comparison: &Comparison| Plan::of(comparison).left(&comparison.runs).next().cloned();
         while let Some(slot) = next(comparison) {
@@ -77,13 +72,13 @@ impl Runner<'_> {
             comparison.runs.retain(|run| {
                 run.number != slot.number || run.topology != slot.topology || !slot.scenarios.contains(&run.scenario)
             });
-            let lived = self.live(comparison, &slot, &found).await?;
+            let lived = self.live(comparison, &slot, &knowledge).await?;
             comparison.runs.extend(lived.runs);
             if let Some(seen) = lived.found {
-                learn(&mut found, &slot.topology, seen);
+                knowledge.learn(&slot.topology, seen);
                 // What was known of all of them before an interruption is more than what is known of some now.
-                if found.len() == self.setup.topologies.len() || is_open(&comparison.fairness) {
-                    comparison.fairness = self.differences(&found);
+                if knowledge.is_of_all() || guard::is_open(&comparison.fairness) {
+                    comparison.fairness = knowledge.differences();
                 }
             }
             layers::tell_unique(comparison);
@@ -95,8 +90,7 @@ impl Runner<'_> {
 
     /// One life. An engine that goes away fails what comes after it, and a topology that never comes up fails everything: both
     /// end the comparison instead of being taken for findings.
-    async fn live(&self, comparison: &Comparison, slot: &Slot, found: &Known) -> Result<Lived, LabError> {
-        let working = |seen: &Result<Found, String>| seen.as_ref().is_ok_and(|found| !found.working.is_empty());
+    async fn live(&self, comparison: &Comparison, slot: &Slot, known: &Knowledge<'_>) -> Result<Lived, LabError> {
         let life = Life {
             lab: self.lab,
             setup: self.setup,
@@ -104,9 +98,7 @@ impl Runner<'_> {
             slot,
             caches: comparison.caches,
             worked: false,
-            curious: slot.life == Kind::Work
-                && self.setup.job.is_some()
-                && !found.get(&slot.topology).is_some_and(working),
+            curious: slot.life == Kind::Work && !known.has_watched(&slot.topology),
         };
         let lived = life.live(|step| self.tell_step(slot, step)).await;
         let failed = lived.as_ref().map_or(true, |lived| lived.runs.iter().any(|run| run.failure().is_some()));
@@ -171,72 +163,6 @@ impl Runner<'_> {
             Step::Begins(scenario) => begins(scenario.as_str()),
             Step::Ended(scenario, elapsed, failure) => ends(scenario.as_str(), elapsed, failure),
         });
-    }
-
-    /// What differs between the topologies: of what the file declares, and of what was found in the machines. Where nothing
-    /// was found, nobody knows whether it differs: that is a difference too.
-    fn differences(&self, found: &Known) -> Vec<Difference> {
-        let workspace = &self.lab.session().workspace;
-        let mut checks = self.setup.checks.clone();
-        checks.extend(self.setup.job.clone());
-        let mut facts: Vec<(Name, TopologyFacts)> = Vec::new();
-        let (mut profiles, mut working) = (Vec::new(), Vec::new());
-        for topology in self.setup.topologies.iter().filter_map(|name| workspace.topologies.get(name)) {
-            let mut own = declared(workspace, topology, &checks);
-            let running = match found.get(&topology.name) {
-                Some(Ok(found)) => {
-                    add_running(&mut own, &found.running);
-                    profiles.push(found.profiles.iter().map(|(_, profile)| profile.clone()).collect());
-                    working.push(found.working.clone());
-                    "known".to_owned()
-                }
-                Some(Err(why)) => format!("not known in {}: {why}", topology.name),
-                None => format!("not known in {} yet", topology.name),
-            };
-            own.total.insert(RUNNING.to_owned(), Fact::new(running, None));
-            facts.push((topology.name.clone(), own));
-        }
-        if profiles.len() == facts.len() {
-            add_packages(&mut facts, &profiles);
-            add_working(&mut facts, &working);
-        }
-        keep_common_versions(&mut facts);
-        self.beside_the_file(differences(&facts))
-    }
-}
-
-/// What was found in the machines of topologies, or why nobody knows.
-type Known = BTreeMap<Name, Result<Found, String>>;
-
-/// The fact that says whether it is known what runs in machines. It is of no kind, and so makes every ratio unfair.
-const RUNNING: &str = "running";
-
-/// Whether it is not known of all topologies what runs in them.
-fn is_open(differences: &[Difference]) -> bool {
-    differences.iter().any(|difference| difference.fact == RUNNING)
-}
-
-/// Keeps what is known most.
-fn learn(known: &mut Known, topology: &Name, seen: Result<Found, String>) {
-    match (known.get_mut(topology), seen) {
-        (Some(Ok(old)), Ok(new)) if old.working.is_empty() => old.working = new.working,
-        (Some(Ok(_)), _) => {}
-        (_, seen) => _ = known.insert(topology.clone(), seen),
-    }
-}
-
-impl Runner<'_> {
-    /// The same with places named as from the folder of the file: a report goes to people who have another one.
-    fn beside_the_file(&self, mut differences: Vec<Difference>) -> Vec<Difference> {
-        let folder = self.lab.session().folder.as_str();
-        for fact in differences.iter_mut().flat_map(|one| &mut one.stated).filter_map(|stated| stated.fact.as_mut()) {
-            for text in fact.origin.iter_mut().chain([&mut fact.value]) {
-                if let Some(short) = text.strip_prefix(folder) {
-                    *text = short.trim_start_matches(['/', '\\']).to_owned();
-                }
-            }
-        }
-        differences
     }
 }
 

@@ -4,11 +4,11 @@ use super::{
     clock::value,
     lab::LabError,
     life::Life,
-    work::{MATTERS, Taken},
+    work::{MATTERS, Taken, changed},
 };
 use crate::drift::Look;
 use rig_compare::{Detail, Measured, surface::DETAILS};
-use rig_drift::{Manifest, compare};
+use rig_drift::Manifest;
 use rig_model::{MachineId, MachineSpec, Name};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -40,21 +40,24 @@ impl Life<'_> {
         self.lab.clear().await?;
         self.lab.up_anew(&self.slot.topology).await?;
         let second = self.built().await?;
-        let mut details = Vec::new();
-        let mut packages = true;
-        for old in &first.machines {
-            let new = second.machines.iter().find(|new| new.machine == old.machine);
-            let new = new.ok_or_else(|| LabError::Failed(format!("machine {} is not there again", old.machine)))?;
-            // What could not be read is not the same.
-            if let Some(gap) = old.manifest.gaps.iter().chain(&new.manifest.gaps).next() {
-                return Err(LabError::Failed(format!("machine {}: {gap}", old.machine)));
-            }
-            let drift = compare(&old.manifest, &new.manifest, &new.classifier);
-            packages &= old.manifest.packages.is_some() && old.manifest.packages == new.manifest.packages;
-            let files = drift.files.into_iter().filter(|file| MATTERS.contains(&file.class));
-            let detail = |path: &str, class: String| Detail::of_class(format!("{}:{path}", old.machine.machine), class);
-            details.extend(files.map(|file| detail(&file.path, file.class.to_string())));
+        let both = || first.machines.iter().chain(&second.machines);
+        if first.machines.is_empty() {
+            return Err(LabError::Failed(format!("no machine of topology {} runs", self.slot.topology)));
         }
+        // What could not be read is not the same.
+        if let Some((machine, gap)) = both().find_map(|taken| Some((&taken.machine, taken.manifest.gaps.first()?))) {
+            return Err(LabError::Failed(format!("machine {machine}: {gap}")));
+        }
+        let files = changed(&first.machines, &second.machines)?.into_iter();
+        let files = files.filter(|(_, file)| MATTERS.contains(&file.class));
+        let mut details: Vec<Detail> = files
+            .map(|(machine, file)| {
+                Detail::of_class(format!("{}:{}", machine.machine, file.path), file.class.to_string())
+            })
+            .collect();
+        let installed =
+            |built: &Built| built.machines.iter().map(|taken| taken.manifest.packages.clone()).collect::<Vec<_>>();
+        let packages = both().all(|taken| taken.manifest.packages.is_some()) && installed(&first) == installed(&second);
         let same_layers = !first.layers.is_empty() && first.layers == second.layers;
         let grade = if details.is_empty() {
             if same_layers { DIGEST } else { FILES }
