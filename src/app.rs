@@ -2,9 +2,10 @@
 
 use crate::{
     cli::{Execution, Global},
-    engine_choice::{self, Start},
+    engine_choice::Start,
     failure::{ExitCode, Failure},
     makes::HostMakes,
+    providers,
     render::{self, Ui},
     settings::Settings,
 };
@@ -12,12 +13,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rig_boxes::{BoxHost, BoxPlans, PlanBoxes};
 use rig_config::{Loaded, Overrides};
 use rig_engine::{
-    Access, BoxChoice, BoxTable, EngineError, Executor, Interrupt, Provisioning, Report, Selection, Session,
+    Access, BoxChoice, BoxTable, EngineError, Engines, Executor, Interrupt, Provisioning, Report, Selection, Session,
 };
-use rig_model::{BoxName, BoxSource, Event, HostTrust, MachineSpec, Observed, Plan, Workspace};
-use rig_provider_api::{Context, Provider};
+use rig_model::{
+    BoxName, BoxSource, Event, HostTrust, MachineSpec, Observed, ObservedBox, Plan, ProviderId, Workspace,
+};
+use rig_provider_api::{Context, Images, Provider};
 use rig_state::{Layout, LockOwner, Patience, Scale, WorkspaceLock};
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// The name of the file that is looked for.
 pub(crate) const FILE: &str = "workspace.kdl";
@@ -41,17 +44,13 @@ pub(crate) struct App {
     pub(crate) once_more: bool,
 }
 
-/// How boxes come to be on this host.
-pub(crate) struct HostBoxes {
+/// How boxes come to be on this host, by the provider that has them. Empty for plans that make none.
+pub(crate) type HostBoxes = BTreeMap<ProviderId, ProviderBoxes>;
+
+/// How the boxes of one provider come to be.
+pub(crate) struct ProviderBoxes {
     pub(crate) plans: BoxPlans,
     pub(crate) host: BoxHost,
-}
-
-impl HostBoxes {
-    /// For plans that make none.
-    pub(crate) fn none() -> Self {
-        Self { plans: BoxPlans::default(), host: BoxHost::new("", None) }
-    }
 }
 
 /// The workspace file and what belongs to it on disk.
@@ -130,23 +129,12 @@ impl App {
         }
     }
 
-    /// Connects to the engine.
-    pub(crate) async fn connect(
-        &self,
-        workspace: Option<&Workspace>,
-        start: Start,
-    ) -> Result<Arc<dyn Provider>, Failure> {
-        let wanted = self.global.engine.as_deref().or(workspace.and_then(|workspace| workspace.engine.as_deref()));
-        let provider = engine_choice::connect(self, wanted, start).await?;
-        Ok(Arc::new(provider))
-    }
-
-    /// The workspace on its engine.
+    /// The workspace with its providers.
     pub(crate) async fn session(&self, opened: &Opened, start: Start) -> Result<Session, Failure> {
         let workspace = opened.loaded.workspace.clone();
-        let provider = self.connect(Some(&workspace), start).await?;
+        let providers = providers::connect(self, &workspace, start).await?;
         let proxies = self.trust(&workspace).proxies;
-        Ok(Session::new(workspace, opened.loaded.folder.clone(), provider, proxies))
+        Ok(Session::new(workspace, opened.loaded.folder.clone(), providers, proxies))
     }
 
     /// Takes the workspace's lock; says who has it and waits when it is held.
@@ -164,38 +152,41 @@ impl App {
             .map_err(|error| if error.is_cancelled() { Failure::Said(ExitCode::Interrupted) } else { error.into() })
     }
 
-    /// The boxes that are needed, with their hashes, next to what the engine has.
+    /// The boxes that are needed, with their hashes, next to what their providers have.
     pub(crate) fn box_plans(
         &self,
         session: &Session,
-        platform: &str,
+        engines: &Engines,
         observed: &Observed,
-        names: &[BoxName],
+        wanted: &BTreeMap<ProviderId, Vec<BoxName>>,
     ) -> Result<HostBoxes, EngineError> {
-        let host = BoxHost::new(platform, rig_boxes::find_mmdebstrap(&self.settings.path));
-        let request = PlanBoxes {
-            workspace: &session.workspace,
-            folder: &session.folder,
-            trust: &self.trust(&session.workspace),
-            host: &host,
-            existing: &observed.boxes,
-        };
-        let plans = BoxPlans::compute(request, names)?;
-        let plans = if self.once_more { plans.once_more(&observed.boxes) } else { plans };
-        Ok(HostBoxes { plans, host })
+        let trust = self.trust(&session.workspace);
+        let mut boxes = HostBoxes::new();
+        for (provider, names) in wanted {
+            let platform = engines.get(provider).map_or("", |engine| &engine.platform);
+            let host = BoxHost::new(platform, rig_boxes::find_mmdebstrap(&self.settings.path));
+            let existing = observed.boxes.iter().filter(|seen| seen.provider == *provider);
+            let existing: Vec<ObservedBox> = existing.cloned().collect();
+            let request = PlanBoxes {
+                workspace: &session.workspace,
+                folder: &session.folder,
+                trust: &trust,
+                host: &host,
+                existing: &existing,
+            };
+            let plans = BoxPlans::compute(request, names)?;
+            let plans = if self.once_more { plans.once_more(&existing) } else { plans };
+            boxes.insert(provider.clone(), ProviderBoxes { plans, host });
+        }
+        Ok(boxes)
     }
 
     /// The same as a table for plans.
     pub(crate) fn box_table(&self, session: &Session, boxes: &HostBoxes) -> Result<BoxTable, EngineError> {
-        let images = session.provider.images().ok_or_else(|| EngineError::Capability {
-            provider: session.provider.id().to_string(),
-            capability: "images",
-            wanted_for: "making machines of boxes".to_owned(),
-        })?;
-        Ok(boxes
-            .plans
-            .iter()
-            .map(|(name, plan)| {
+        let mut table = BoxTable::new();
+        for (provider, ProviderBoxes { plans, .. }) in boxes {
+            let images = images_of(session.providers.get(provider)?.as_ref())?;
+            for (name, plan) in plans.iter() {
                 let artifacts = match &plan.source {
                     BoxSource::Build(build) => build.artifacts.clone(),
                     BoxSource::Bootstrap(_) | BoxSource::Image(_) => Vec::new(),
@@ -208,9 +199,10 @@ impl App {
                     present: plan.existing.is_some(),
                     no_cache: self.no_cache,
                 };
-                (name.clone(), choice)
-            })
-            .collect())
+                table.insert((provider.clone(), name.clone()), choice);
+            }
+        }
+        Ok(table)
     }
 
     /// What provisioning steps hold and which were done.
@@ -230,7 +222,7 @@ impl App {
     ) -> Result<Report, Failure> {
         let makes = HostMakes::new(self, session, boxes);
         let executor = Executor {
-            provider: session.provider.clone(),
+            providers: session.providers.clone(),
             makes: Arc::new(makes),
             access: Arc::new(Access::new(session, layout.clone())),
             sink: self.ui.sink(),
@@ -277,4 +269,13 @@ pub(crate) fn with_dependencies(workspace: &Workspace, selection: Selection) -> 
         }
     }
     Selection::Machines(machines)
+}
+
+/// Where a provider keeps boxes.
+pub(crate) fn images_of(provider: &dyn Provider) -> Result<&dyn Images, EngineError> {
+    provider.images().ok_or_else(|| EngineError::Capability {
+        provider: provider.id().to_string(),
+        capability: "images",
+        wanted_for: "making machines of boxes".to_owned(),
+    })
 }

@@ -1,12 +1,13 @@
 //! Machines of a workspace of their own, for `rig compare`: what people work with stays as it is.
 
 use crate::{
-    app::{App, HostBoxes},
+    app::{App, HostBoxes, ProviderBoxes, images_of},
     cli::Execution,
     commands::up,
     engine_choice::Start,
     failure::{ExitCode, Failure},
     makes::HostMakes,
+    providers,
 };
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
@@ -16,7 +17,7 @@ use rig_engine::{
     Deed, DestroyOptions, Lab, LabError, Makes, ProvisionOptions, Report as Done, Seen, Selection, Session, UpOptions,
     Variation, reconcile,
 };
-use rig_model::{Action, BoxName, BoxSource, Digest, Hasher, Name, Observed, Plan, Topology};
+use rig_model::{Action, BoxSource, Digest, Hasher, Name, Observed, Plan, Topology};
 use rig_provider_api::ObserveScope;
 use rig_state::{Layout, Scale};
 use serde::Serialize;
@@ -80,9 +81,9 @@ impl HostLab {
             no_cache: cold,
             once_more: false,
         };
-        let provider = app.connect(Some(&loaded.workspace), Start::IfNeeded).await?;
+        let providers = providers::connect(app, &loaded.workspace, Start::IfNeeded).await?;
         let proxies = app.trust(&loaded.workspace).proxies;
-        let session = Session::new(loaded.workspace, loaded.folder, provider, proxies);
+        let session = Session::new(loaded.workspace, loaded.folder, providers, proxies);
         let execution = Execution { no_parallel: false, jobs: 8, dry_run: false };
         let topologies = session.workspace.topologies.keys().cloned().collect();
         let (session, varied, measured) = (Rc::new(session), RefCell::default(), String::new());
@@ -104,8 +105,8 @@ impl HostLab {
             let topology = self.session.workspace.topologies.get(name);
             hasher.part(text(topology));
             let (look, plan) = self.as_from_nothing(&self.session, name).await?;
-            for (name, choice) in &look.table {
-                hasher.part(name.as_str()).part(choice.digest.as_str());
+            for ((provider, name), choice) in &look.table {
+                hasher.part(provider.as_str()).part(name.as_str()).part(choice.digest.as_str());
             }
             for operation in &plan.operations {
                 if let Action::Provision { step, .. } = &operation.action {
@@ -125,7 +126,7 @@ impl HostLab {
         let contents = self.app.provisioning(session, &self.layout).await?.contents;
         let provisioning = rig_engine::Provisioning { contents, records: BTreeMap::new() };
         let nothing = Observed::default();
-        let seen = Seen { observed: &nothing, boxes: &look.table, engine: &look.engine };
+        let seen = Seen { observed: &nothing, boxes: &look.table, engines: &look.engines };
         let plan = session.plan_up(seen, &provisioning, &look.selection, &UpOptions::default())?;
         Ok((look, plan))
     }
@@ -140,7 +141,7 @@ impl HostLab {
         let report = self.app.execute(&session, &self.layout, look.boxes, &plan, &self.execution).await?;
         done(plan, report, Duration::ZERO)?;
         // What steps put into place is fetched when they need it: here, before.
-        let makes = HostMakes::new(&self.app, &session, HostBoxes::none());
+        let makes = HostMakes::new(&self.app, &session, HostBoxes::new());
         let topology = session.workspace.topologies.get(topology);
         for artifact in topology.map(Topology::step_artifacts).unwrap_or_default() {
             makes.fetch(&self.app.context(FETCH), artifact).await?;
@@ -171,7 +172,8 @@ impl HostLab {
         app.global.variables.extend(variation.variables.iter().cloned());
         let loaded = apart(app.load(&self.file, &scale)?)?;
         let proxies = app.trust(&loaded.workspace).proxies;
-        Ok(Session::new(loaded.workspace, loaded.folder, self.session.provider.clone(), proxies))
+        let providers = self.session.providers.iter().cloned();
+        Ok(Session::new(loaded.workspace, loaded.folder, providers, proxies))
     }
 
     /// The same with boxes that are built anew beside those that are there.
@@ -220,15 +222,14 @@ impl HostLab {
     /// Removes the boxes of the topologies that are there.
     async fn remove_boxes(&self, app: &App) -> Result<(), Failure> {
         let look = self.boxes(app).await?;
-        let Some(images) = self.session.provider.images() else { return Ok(()) };
-        // Children first.
-        let made = |name: &&BoxName| {
-            // A box that is pulled is the same one, whoever asks for it.
-            look.boxes.plans.get(*name).is_some_and(|plan| !matches!(plan.source, BoxSource::Image(_)))
-        };
-        let ordered = self.session.workspace.boxes.keys().rev().filter(made).filter_map(|name| look.table.get(name));
-        for choice in ordered.filter(|choice| choice.present) {
-            images.remove(&app.context(REMOVE), &choice.image).await?;
+        for (provider, ProviderBoxes { plans, .. }) in &look.boxes {
+            let images = images_of(self.session.providers.get(provider)?.as_ref())?;
+            // Children first. A box that is pulled is the same one, whoever asks for it.
+            let made = plans.iter().rev().filter(|(_, plan)| !matches!(plan.source, BoxSource::Image(_)));
+            let choices = made.filter_map(|(name, _)| look.table.get(&(provider.clone(), name.clone())));
+            for choice in choices.filter(|choice| choice.present) {
+                images.remove(&app.context(REMOVE), &choice.image).await?;
+            }
         }
         Ok(())
     }
@@ -338,7 +339,7 @@ impl Lab for HostLab {
             let observed = self.observed(ObserveScope::MACHINES).await?;
             let selection = Selection::resolve(&[topology.to_string()], &self.session.workspace, &observed)?;
             let plan = reconcile::halt(&self.session.workspace, &observed, &selection);
-            self.carry_out(plan, HostBoxes::none(), began).await
+            self.carry_out(plan, HostBoxes::new(), began).await
         };
         halt.await.map_err(failed)
     }
@@ -350,7 +351,7 @@ impl Lab for HostLab {
             let observed = self.observed(scope).await?;
             let options = DestroyOptions { volumes: true };
             let plan = reconcile::destroy(&self.session.workspace, &observed, &Selection::All, options);
-            self.carry_out(plan, HostBoxes::none(), began).await
+            self.carry_out(plan, HostBoxes::new(), began).await
         };
         clear.await.map_err(failed)
     }

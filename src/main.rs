@@ -9,6 +9,7 @@ mod failure;
 mod lab;
 mod makes;
 mod packages;
+mod providers;
 mod render;
 mod settings;
 mod terminal;

@@ -1,22 +1,19 @@
 //! Boxes and artifacts of this host, for the executor.
 
-use crate::app::{App, HostBoxes};
+use crate::app::{App, HostBoxes, ProviderBoxes, images_of};
 use async_trait::async_trait;
 use indexmap::IndexMap;
-use rig_boxes::{ArtifactStore, BoxHost, BoxPlans, FetchSettings, MakeBox, make_box};
+use rig_boxes::{ArtifactStore, FetchSettings, MakeBox, make_box};
 use rig_engine::{EngineError, Makes, Session};
 use rig_model::{ArtifactSpec, BoxName, BoxSource, Digest, HostTrust, Workspace};
 use rig_provider_api::{Context, Provider};
-use std::sync::Arc;
 
 /// Makes boxes as their plans say.
 pub(crate) struct HostMakes {
     workspace: Workspace,
     folder: camino::Utf8PathBuf,
-    provider: Arc<dyn Provider>,
-    plans: BoxPlans,
+    boxes: HostBoxes,
     trust: HostTrust,
-    host: BoxHost,
     store: ArtifactStore,
 }
 
@@ -31,10 +28,8 @@ impl HostMakes {
         Self {
             workspace: session.workspace.clone(),
             folder: session.folder.clone(),
-            provider: session.provider.clone(),
+            boxes,
             trust: app.trust(&session.workspace),
-            host: boxes.host,
-            plans: boxes.plans,
             store,
         }
     }
@@ -49,28 +44,25 @@ impl Makes for HostMakes {
     async fn make_box(
         &self,
         cx: &Context,
+        provider: &dyn Provider,
         name: &BoxName,
         _digest: &Digest,
         no_cache: bool,
     ) -> Result<(), EngineError> {
-        let (Some(spec), Some(plan)) = (self.workspace.boxes.get(name), self.plans.get(name)) else {
-            return Err(EngineError::NoBox(name.clone()));
-        };
-        let images = self.provider.images().ok_or_else(|| EngineError::Capability {
-            provider: self.provider.id().to_string(),
-            capability: "images",
-            wanted_for: format!("box {name}"),
-        })?;
+        let absent = || EngineError::NoBox(name.clone());
+        let spec = self.workspace.boxes.get(name).ok_or_else(absent)?;
+        let ProviderBoxes { plans, host } = self.boxes.get(provider.id()).ok_or_else(absent)?;
+        let plan = plans.get(name).ok_or_else(absent)?;
+        let images = images_of(provider)?;
         let mut artifacts = IndexMap::new();
         if let BoxSource::Build(build) = &plan.source {
             for artifact in &build.artifacts {
-                let spec = self.workspace.artifacts.get(artifact).ok_or_else(|| EngineError::NoBox(name.clone()))?;
+                let spec = self.workspace.artifacts.get(artifact).ok_or_else(absent)?;
                 // In the cache by now: an operation before this one put it there.
                 artifacts.insert(artifact.clone(), self.store.fetch(spec, &self.folder, cx).await?);
             }
         }
-        let parent =
-            plan.parent.as_ref().and_then(|parent| Some(images.reference(parent, &self.plans.get(parent)?.digest)));
+        let parent = plan.parent.as_ref().and_then(|parent| Some(images.reference(parent, &plans.get(parent)?.digest)));
         let request = MakeBox {
             spec,
             plan,
@@ -78,7 +70,7 @@ impl Makes for HostMakes {
             artifacts: &artifacts,
             folder: &self.folder,
             trust: &self.trust,
-            host: &self.host,
+            host,
             no_cache,
         };
         Ok(make_box(images, &request, cx).await?)

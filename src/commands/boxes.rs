@@ -1,10 +1,16 @@
 //! `rig box`
 
 use super::up;
-use crate::{app::App, cli::Boxes, engine_choice::Start, failure::Failure, render};
-use rig_engine::{EngineError, Session, reconcile};
+use crate::{
+    app::{App, images_of},
+    cli::Boxes,
+    engine_choice::Start,
+    failure::Failure,
+    render,
+};
+use rig_engine::{Session, reconcile};
 use rig_model::{BoxName, Name, ObservedBox};
-use rig_provider_api::{Images, ObserveScope};
+use rig_provider_api::ObserveScope;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -16,6 +22,7 @@ struct Document {
 #[derive(Serialize)]
 struct Row {
     name: String,
+    provider: String,
     parent: Option<String>,
     /// `built`, `changed` (an older version is there) or `missing`.
     state: &'static str,
@@ -38,21 +45,21 @@ pub(crate) async fn run(app: &App, command: Boxes) -> Result<(), Failure> {
             let names = wanted(&session, &boxes)?;
             let cx = app.context(Duration::from_secs(60));
             let scope = ObserveScope { boxes: true, ..ObserveScope::MACHINES };
-            let (observed, engine) = tokio::join!(session.observe(&cx, scope), session.provider.probe(&cx));
-            let plans = app.box_plans(&session, &engine?.platform, &observed?, &names)?;
-            let mut table = app.box_table(&session, &plans)?;
+            let (observed, engines) = tokio::join!(session.observe(&cx, scope), session.providers.probe(&cx));
+            let made = app.box_plans(&session, &engines?, &observed?, &session.homes_of(&names))?;
+            let mut table = app.box_table(&session, &made)?;
             // Anew are the named ones; what they are built from is made only where it is missing.
-            let missing = plans.plans.to_make(&names, false);
-            for (name, choice) in &mut table {
+            for ((provider, name), choice) in &mut table {
+                let missing = made.get(provider).is_some_and(|own| own.plans.to_make(&names, false).contains(&&*name));
                 choice.no_cache = no_cache && names.contains(name);
-                choice.present = !missing.contains(&name) && !choice.no_cache;
+                choice.present = !missing && !choice.no_cache;
             }
             let plan = reconcile::build_boxes(&session.workspace, &table);
             if execution.dry_run {
                 render::print_plan(&app.ui, &plan);
                 return Ok(());
             }
-            let report = app.execute(&session, &opened.layout, plans, &plan, &execution).await?;
+            let report = app.execute(&session, &opened.layout, made, &plan, &execution).await?;
             up::finish(app, &report)
         }
         Boxes::Prune => prune(app).await,
@@ -64,19 +71,21 @@ async fn list(app: &App) -> Result<(), Failure> {
     let session = app.session(&opened, Start::Never).await?;
     let cx = app.context(Duration::from_secs(60));
     let scope = ObserveScope { boxes: true, ..ObserveScope::MACHINES };
-    let (observed, engine) = tokio::join!(session.observe(&cx, scope), session.provider.probe(&cx));
-    let (observed, engine) = (observed?, engine?);
+    let (observed, engines) = tokio::join!(session.observe(&cx, scope), session.providers.probe(&cx));
+    let (observed, engines) = (observed?, engines?);
     let names: Vec<BoxName> = session.workspace.boxes.keys().cloned().collect();
-    let plans = app.box_plans(&session, &engine.platform, &observed, &names)?;
-    let rows: Vec<Row> = plans
-        .plans
-        .iter()
-        .map(|(name, plan)| {
-            let current = observed.boxes.iter().find(|seen| seen.name == *name && seen.digest == plan.digest);
-            let older = observed.boxes.iter().filter(|seen| seen.name == *name).max_by_key(|seen| seen.created);
+    let boxes = app.box_plans(&session, &engines, &observed, &session.homes_of(&names))?;
+    let planned =
+        boxes.iter().flat_map(|(provider, own)| own.plans.iter().map(move |(name, plan)| (provider, name, plan)));
+    let rows: Vec<Row> = planned
+        .map(|(provider, name, plan)| {
+            let there = || observed.boxes.iter().filter(|seen| seen.provider == *provider && seen.name == *name);
+            let current = there().find(|seen| seen.digest == plan.digest);
+            let older = there().max_by_key(|seen| seen.created);
             let shown = current.or(older);
             Row {
                 name: name.to_string(),
+                provider: provider.to_string(),
                 parent: plan.parent.as_ref().map(ToString::to_string),
                 state: match (current, older) {
                     (Some(_), _) => "built",
@@ -115,18 +124,21 @@ async fn prune(app: &App) -> Result<(), Failure> {
     let session = app.session(&opened, Start::Never).await?;
     let cx = app.context(Duration::from_secs(600));
     let scope = ObserveScope { boxes: true, ..ObserveScope::MACHINES };
-    let (observed, engine) = tokio::join!(session.observe(&cx, scope), session.provider.probe(&cx));
-    let (observed, engine) = (observed?, engine?);
+    let (observed, engines) = tokio::join!(session.observe(&cx, scope), session.providers.probe(&cx));
+    let (observed, engines) = (observed?, engines?);
     let names: Vec<BoxName> = session.workspace.boxes.keys().cloned().collect();
-    let plans = app.box_plans(&session, &engine.platform, &observed, &names)?;
+    let boxes = app.box_plans(&session, &engines, &observed, &session.homes_of(&names))?;
     let in_use = |seen: &ObservedBox| observed.machines.iter().any(|machine| machine.image == seen.image);
     let old: Vec<&ObservedBox> = observed
         .boxes
         .iter()
-        .filter(|seen| plans.plans.get(&seen.name).is_some_and(|plan| plan.digest != seen.digest) && !in_use(seen))
+        .filter(|seen| {
+            let plan = boxes.get(&seen.provider).and_then(|own| own.plans.get(&seen.name));
+            plan.is_some_and(|plan| plan.digest != seen.digest) && !in_use(seen)
+        })
         .collect();
-    let images = images(&session)?;
     for seen in &old {
+        let images = images_of(session.providers.get(&seen.provider)?.as_ref())?;
         // Another workspace's machine may be made from it: that is the engine's to know.
         if let Err(error) = images.remove(&cx, &seen.image).await {
             app.ui.warn(error.to_string());
@@ -138,14 +150,6 @@ async fn prune(app: &App) -> Result<(), Failure> {
         app.ui.say("nothing to remove: every box that is there is used or current");
     }
     Ok(())
-}
-
-fn images(session: &Session) -> Result<&dyn Images, EngineError> {
-    session.provider.images().ok_or_else(|| EngineError::Capability {
-        provider: session.provider.id().to_string(),
-        capability: "images",
-        wanted_for: "boxes".to_owned(),
-    })
 }
 
 /// The boxes that the command line names, or all.

@@ -12,7 +12,7 @@ use rig_compare::{
     Caches, Compared, Comparison, Host, Plan, ReadError, Report, SCHEMA, Summary, Table, baseline, baseline::Changes,
     differences, failures, gaps, html, metrics, mismatches, shown, summarise,
 };
-use rig_engine::{End, Lab, Runner, Setup, Wishes};
+use rig_engine::{End, Engines, Lab, Runner, Setup, Wishes};
 use rig_model::{EngineFacts, Name, Scenario};
 use rig_provider_api::ObserveScope;
 use rig_state::Scale;
@@ -152,7 +152,7 @@ async fn planned(
     workspace: Name,
 ) -> Result<Comparison, Failure> {
     let session = lab.session();
-    let engine = session.provider.probe(&app.context(Duration::from_secs(60))).await?;
+    let engines = session.providers.probe(&app.context(Duration::from_secs(60))).await?;
     let subject = lab.subject().await?;
     let compared = setup.topologies.iter().filter_map(|name| session.workspace.topologies.get(name));
     let now = jiff::Timestamp::now();
@@ -163,7 +163,7 @@ async fn planned(
         caches: if arguments.cold { Caches::Cold } else { Caches::Warm },
         seed: arguments.seed.unwrap_or_else(new_seed),
         planned_runs: setup.runs,
-        host: host(engine),
+        host: host(&engines),
         started: now,
         updated: now,
         subject,
@@ -172,14 +172,19 @@ async fn planned(
     })
 }
 
-fn host(engine: EngineFacts) -> Host {
-    let system = engine.system.unwrap_or_else(|| "unknown system".to_owned());
+/// What it was measured on. Of several engines the least that one of them has is told.
+fn host(engines: &Engines) -> Host {
+    let each = |fact: &dyn Fn(&EngineFacts) -> String| {
+        let facts: Vec<String> = engines.values().map(fact).collect();
+        facts.join(", ")
+    };
+    let unknown = |fact: &Option<String>, what: &str| fact.clone().unwrap_or_else(|| format!("unknown{what}"));
     Host {
-        engine: engine.version,
-        storage_driver: engine.storage.unwrap_or_else(|| "unknown".to_owned()),
-        cpus: engine.cpus,
-        memory: engine.memory,
-        os: format!("{system}, {}", engine.platform),
+        engine: each(&|engine| engine.version.clone()),
+        storage_driver: each(&|engine| unknown(&engine.storage, "")),
+        cpus: engines.values().map(|engine| engine.cpus).min().unwrap_or_default(),
+        memory: engines.values().map(|engine| engine.memory).min().unwrap_or_default(),
+        os: each(&|engine| format!("{}, {}", unknown(&engine.system, " system"), engine.platform)),
         rig: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
@@ -244,7 +249,7 @@ async fn begin(app: &App, lab: &HostLab, comparison: &Comparison) -> Result<(), 
     ));
     let workspace = &comparison.workspace;
     let cx = app.context(Duration::from_secs(60));
-    let observed = lab.session().provider.observe(&cx, workspace, ObserveScope::MACHINES).await?;
+    let observed = lab.session().providers.observe(&cx, workspace, ObserveScope::MACHINES).await?;
     let running = observed.machines.iter().filter(|machine| machine.state.is_running()).count();
     if running > 0 {
         app.ui.warn(format!(

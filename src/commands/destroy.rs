@@ -35,7 +35,7 @@ pub(crate) async fn run(app: &App, arguments: &Destroy) -> Result<(), Failure> {
     if !arguments.force && !plan.operations.is_empty() {
         confirm(app, &plan)?;
     }
-    let mut report = app.execute(&session, &opened.layout, HostBoxes::none(), &plan, execution).await?;
+    let mut report = app.execute(&session, &opened.layout, HostBoxes::new(), &plan, execution).await?;
     if lock.as_ref().is_some_and(WorkspaceLock::is_after_crash) {
         let again = async || {
             let observed = session.observe_snapshots(&app.context(Duration::from_secs(60)), scope).await?;
@@ -44,7 +44,7 @@ pub(crate) async fn run(app: &App, arguments: &Destroy) -> Result<(), Failure> {
             if plan.operations.is_empty() {
                 return Ok(None);
             }
-            app.execute(&session, &opened.layout, HostBoxes::none(), &plan, execution).await.map(Some)
+            app.execute(&session, &opened.layout, HostBoxes::new(), &plan, execution).await.map(Some)
         };
         settle(&mut report, again).await?;
     }

@@ -4,10 +4,10 @@ use crate::{
     app::{App, Opened},
     engine_choice::{self, Start},
     failure::{ExitCode, Failure},
-    packages,
+    packages, providers,
     render::Paint,
 };
-use rig_engine::{EngineError, Selection, Session, reconcile};
+use rig_engine::{EngineError, Engines, Selection, Session, reconcile};
 use rig_model::{BoxSource, Bytes, EngineFacts};
 use rig_provider_api::{Context, ObserveScope, Provider};
 use serde::Serialize;
@@ -69,7 +69,7 @@ pub(crate) async fn run(app: &App, arguments: &crate::cli::Doctor) -> Result<(),
         }
         if findings.iter().any(|finding| finding.check == "engine" && finding.verdict == Verdict::Failed) {
             // Whatever keeps the engine from starting is part of the second examination.
-            if let Err(error) = app.connect(None, Start::IfNeeded).await {
+            if let Err(error) = providers::docker(app, None, Start::IfNeeded).await {
                 app.ui.say(format!("{error}"));
             }
         }
@@ -144,7 +144,7 @@ async fn engine(
     let cx = app.context(Duration::from_secs(20));
     let workspace = opened.map(|opened| &opened.loaded.workspace);
     let connected = async {
-        let provider = app.connect(workspace, Start::Never).await?;
+        let provider = providers::docker(app, workspace, Start::Never).await?;
         let facts = provider.probe(&cx).await?;
         Ok::<_, Failure>((provider, facts))
     };
@@ -200,7 +200,7 @@ async fn with_engine(
     findings: &mut Vec<Finding>,
 ) {
     let session =
-        Session::new(opened.loaded.workspace.clone(), opened.loaded.folder.clone(), provider.clone(), Vec::new());
+        Session::new(opened.loaded.workspace.clone(), opened.loaded.folder.clone(), [provider.clone()], Vec::new());
     let observed = match session.observe(cx, ObserveScope::ALL).await {
         Ok(observed) => observed,
         Err(error) => {
@@ -208,11 +208,16 @@ async fn with_engine(
             return;
         }
     };
-    findings.push(match reconcile::check_budget(&session.workspace, &observed, &|_| true, facts) {
-        Ok(None) => Finding::ok("budget", "memory and processors suffice for every machine"),
-        Ok(Some(note)) => Finding::warning("budget", note.text, note.hint),
-        Err(error) => Finding::failed("budget", error.to_string(), error.hint()),
-    });
+    let engines = Engines::from([(provider.id().clone(), facts.clone())]);
+    match reconcile::check_budget(&session.workspace, &observed, &|_| true, &engines) {
+        Ok(notes) if notes.is_empty() => {
+            findings.push(Finding::ok("budget", "memory and processors suffice for every machine"));
+        }
+        Ok(notes) => {
+            findings.extend(notes.into_iter().map(|note| Finding::warning("budget", note.text, note.hint)));
+        }
+        Err(error) => findings.push(Finding::failed("budget", error.to_string(), error.hint())),
+    }
     findings.push(match session.validate(&Selection::All) {
         Ok(()) => Finding::ok("provider", format!("{} can do what the file asks for", provider.id())),
         Err(error) => Finding::failed("provider", error.to_string(), error.hint()),

@@ -5,6 +5,7 @@ use crate::{
     cli::Engine,
     engine_choice::{self, Start},
     failure::Failure,
+    providers,
 };
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub(crate) async fn run(app: &App, command: &Engine) -> Result<(), Failure> {
         Engine::Status => {
             // The file may name an engine; without a file the question still has an answer.
             let workspace = app.file().ok().and_then(|_| app.open().ok()).map(|opened| opened.loaded.workspace);
-            let provider = app.connect(workspace.as_ref(), Start::Never).await?;
+            let provider = providers::docker(app, workspace.as_ref(), Start::Never).await?;
             let facts = provider.probe(&cx).await?;
             if app.ui.is_json() {
                 app.ui.document("rig.engine/1", &facts);

@@ -26,8 +26,13 @@ pub(crate) async fn run(app: &App, arguments: Exec) -> Result<(), Failure> {
     let observed = session.observe(&cx, ObserveScope::MACHINES).await?;
     let id = one_machine(&arguments.machine, &session.workspace, &observed)?;
     let machine = MachineRef { workspace: session.workspace.name.clone(), id };
-    let exec = session.provider.exec().ok_or_else(|| EngineError::Capability {
-        provider: session.provider.id().to_string(),
+    let seen = observed.machines.iter().find(|seen| seen.id == machine.id);
+    let provider = match seen {
+        Some(seen) => session.providers.having(seen)?,
+        None => session.providers.of(&machine.id)?,
+    };
+    let exec = provider.exec().ok_or_else(|| EngineError::Capability {
+        provider: provider.id().to_string(),
         capability: "exec",
         wanted_for: "rig exec".to_owned(),
     })?;

@@ -23,6 +23,6 @@ pub(crate) async fn run(app: &App, arguments: &Act) -> Result<(), Failure> {
         render::print_plan(&app.ui, &plan);
         return Ok(());
     }
-    let report = app.execute(&session, &opened.layout, HostBoxes::none(), &plan, &arguments.execution).await?;
+    let report = app.execute(&session, &opened.layout, HostBoxes::new(), &plan, &arguments.execution).await?;
     up::finish(app, &report)
 }

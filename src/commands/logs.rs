@@ -9,7 +9,7 @@ use crate::{
 };
 use futures_util::{StreamExt, stream};
 use rig_engine::{EngineError, Lines, Selection};
-use rig_model::{Event, LogLine, MachineId, Stream};
+use rig_model::{Event, LogLine, MachineId, ObservedMachine, Stream};
 use rig_provider_api::{LogEvent, LogRequest, MachineRef, ObserveScope};
 use std::time::Duration;
 
@@ -20,13 +20,8 @@ pub(crate) async fn run(app: &App, arguments: &Logs) -> Result<(), Failure> {
     let cx = app.context(Duration::from_secs(10 * 24 * 3600));
     let observed = session.observe(&cx, ObserveScope::MACHINES).await?;
     let selection = Selection::resolve(&arguments.targets.targets, &session.workspace, &observed)?;
-    let logs = session.provider.logs().ok_or_else(|| EngineError::Capability {
-        provider: session.provider.id().to_string(),
-        capability: "logs",
-        wanted_for: "rig logs".to_owned(),
-    })?;
-    let machines: Vec<MachineId> =
-        observed.machines.iter().map(|machine| machine.id.clone()).filter(|id| selection.contains(id)).collect();
+    let there: Vec<&ObservedMachine> = observed.machines.iter().filter(|seen| selection.contains(&seen.id)).collect();
+    let machines: Vec<MachineId> = there.iter().map(|seen| seen.id.clone()).collect();
     if machines.is_empty() {
         app.ui.say("no machine is there: `rig up` makes them");
     }
@@ -39,8 +34,14 @@ pub(crate) async fn run(app: &App, arguments: &Logs) -> Result<(), Failure> {
     let several = machines.len() > 1;
     let width = machines.iter().map(|id| id.to_string().len()).max().unwrap_or_default();
     let mut sources = Vec::new();
-    for (position, id) in machines.iter().enumerate() {
-        let machine = MachineRef { workspace: session.workspace.name.clone(), id: id.clone() };
+    for (position, seen) in there.into_iter().enumerate() {
+        let machine = MachineRef { workspace: session.workspace.name.clone(), id: seen.id.clone() };
+        let provider = session.providers.having(seen)?;
+        let logs = provider.logs().ok_or_else(|| EngineError::Capability {
+            provider: provider.id().to_string(),
+            capability: "logs",
+            wanted_for: format!("showing the output of machine {}", seen.id),
+        })?;
         let source = logs.logs(&cx, &machine, &request).await?;
         sources.push(source.map(move |event| (position, event)).boxed());
     }

@@ -56,13 +56,13 @@ async fn restore(
 ) -> Result<(), Failure> {
     let (opened, _lock) = app.open_locked(command, act.execution.dry_run).await?;
     let look = look(app, &opened, &act.targets.targets).await?;
-    let engine = look.session.provider.probe(&app.context(LOOK)).await.map_err(rig_engine::EngineError::from)?;
+    let engines = look.session.providers.probe(&app.context(LOOK)).await?;
     let name = match name {
         Some(name) => name.clone(),
         None => reconcile::newest_snapshot(&look.observed, &look.selection)?,
     };
     let workspace = &look.session.workspace;
-    let plan = reconcile::restore_snapshots(workspace, &look.observed, &look.selection, &name, &engine)?;
+    let plan = reconcile::restore_snapshots(workspace, &look.observed, &look.selection, &name, &engines)?;
     if !force && !act.execution.dry_run {
         let times = plan.operations.iter().filter_map(|operation| match &operation.action {
             Action::RestoreSnapshot { taken, .. } => Some(*taken),
@@ -106,7 +106,7 @@ impl Look {
             render::print_plan(&app.ui, plan);
             return Ok(());
         }
-        let report = app.execute(&self.session, &opened.layout, HostBoxes::none(), plan, &act.execution).await?;
+        let report = app.execute(&self.session, &opened.layout, HostBoxes::new(), plan, &act.execution).await?;
         up::finish(app, &report)
     }
 }

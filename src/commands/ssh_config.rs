@@ -33,7 +33,7 @@ pub(crate) async fn run(app: &App, arguments: &Targets) -> Result<(), Failure> {
     let cx = app.context(Duration::from_secs(60));
     let observed = session.observe(&cx, ObserveScope::MACHINES).await?;
     let selection = Selection::resolve(&arguments.targets, &session.workspace, &observed)?;
-    let engine = session.provider.probe(&cx).await?;
+    let engines = session.providers.probe(&cx).await?;
     let access = Access::new(&session, opened.layout.clone());
     let (mut hosts, mut known) = (Vec::new(), String::new());
     // Made now if there is none: the configuration names it.
@@ -57,7 +57,8 @@ pub(crate) async fn run(app: &App, arguments: &Targets) -> Result<(), Failure> {
         if !selection.contains(&seen.id) {
             continue;
         }
-        let Some((address, port)) = place(seen, ssh.port, engine.local) else {
+        let is_local = engines.get(&seen.provider).is_some_and(|engine| engine.local);
+        let Some((address, port)) = place(seen, ssh.port, is_local) else {
             app.ui.warn(format!(
                 "machine {} has no address that this host reaches; publish port {} in its block",
                 seen.id, ssh.port

@@ -30,6 +30,7 @@ struct Row {
     machine: String,
     role: Option<String>,
     idiom: Option<String>,
+    provider: Option<String>,
     /// `missing`, `created`, `running`, `restarting`, `paused`, `exited`, `dead`.
     state: String,
     /// `ready`, `not ready`, or nothing for a machine without probes or that does not run.
@@ -69,15 +70,23 @@ pub(crate) async fn run(app: &App, arguments: &Targets) -> Result<(), Failure> {
         .collect()
         .await;
     if app.ui.is_json() {
-        let engine = session.provider.id().to_string();
+        let providers: Vec<&str> = session.providers.iter().map(|provider| provider.id().as_str()).collect();
+        let engine = providers.join(", ");
         app.ui.document(
             "rig.status/1",
             &Document { workspace: session.workspace.name.to_string(), engine, machines: rows },
         );
         return Ok(());
     }
-    let head = ["NAME", "ROLE", "STATE", "HEALTH", "IP", "PORTS", "UPTIME", "FLAVOR", "BOX"];
-    app.ui.result(render::table(&head, rows.iter().map(cells).collect()));
+    let mut head = vec!["NAME", "ROLE", "STATE", "HEALTH", "IP", "PORTS", "UPTIME", "FLAVOR", "BOX"];
+    let mut cells: Vec<Vec<String>> = rows.iter().map(cells).collect();
+    if session.providers.iter().count() > 1 {
+        head.push("PROVIDER");
+        for (cells, row) in cells.iter_mut().zip(&rows) {
+            cells.push(row.provider.clone().unwrap_or_default());
+        }
+    }
+    app.ui.result(render::table(&head, cells));
     Ok(())
 }
 
@@ -94,7 +103,10 @@ async fn row(
     let (closer, ready) = tokio::join!(
         async {
             match &seen {
-                Some(_) => session.provider.inspect(cx, &machine).await.ok().flatten(),
+                Some(seen) => match session.providers.having(seen) {
+                    Ok(provider) => provider.inspect(cx, &machine).await.ok().flatten(),
+                    Err(_) => None,
+                },
                 None => None,
             }
         },
@@ -130,6 +142,7 @@ async fn row(
         machine: id.to_string(),
         role: spec.and_then(|spec| spec.role.clone()),
         idiom: spec.map(|spec| spec.idiom.to_string()),
+        provider: seen.as_ref().map(|seen| &seen.provider).or(spec.map(|spec| &spec.provider)).map(ToString::to_string),
         state: seen.as_ref().map_or_else(|| "missing".to_owned(), |seen| seen.state.to_string()),
         health: ready.map(|ready| if ready { "ready" } else { "not ready" }),
         hostname: spec.map(|spec| spec.hostname.clone()),

@@ -8,8 +8,8 @@ use crate::{
     failure::Failure,
     render,
 };
-use rig_engine::{BoxTable, ProvisionOptions, Report, Seen, Selection, Session, UpOptions};
-use rig_model::{EngineFacts, Observed, Plan, seconds};
+use rig_engine::{BoxTable, Engines, ProvisionOptions, Report, Seen, Selection, Session, UpOptions};
+use rig_model::{Observed, Plan, seconds};
 use rig_provider_api::ObserveScope;
 use rig_state::{Layout, WorkspaceLock};
 use serde::Serialize;
@@ -115,14 +115,14 @@ pub(crate) async fn prepare(
 pub(crate) struct Look {
     pub(crate) observed: Observed,
     pub(crate) table: BoxTable,
-    pub(crate) engine: EngineFacts,
+    pub(crate) engines: Engines,
     pub(crate) selection: Selection,
     pub(crate) boxes: HostBoxes,
 }
 
 impl Look {
     pub(crate) fn seen(&self) -> Seen<'_> {
-        Seen { observed: &self.observed, boxes: &self.table, engine: &self.engine }
+        Seen { observed: &self.observed, boxes: &self.table, engines: &self.engines }
     }
 }
 
@@ -143,18 +143,18 @@ pub(crate) async fn look(
         if existing_only { selection } else { with_dependencies(&session.workspace, selection) }
     };
     session.validate(&selection)?;
-    let names = session.boxes_for(&selection);
+    let wanted = session.boxes_for(&selection);
     let mut plans = None;
-    let (observed, table, engine) = session
-        .observe_for_up(&cx, &selection, |observed, engine| {
-            let computed = app.box_plans(session, &engine.platform, observed, &names)?;
+    let (observed, table, engines) = session
+        .observe_for_up(&cx, &selection, |observed, engines| {
+            let computed = app.box_plans(session, engines, observed, &wanted)?;
             let table = app.box_table(session, &computed)?;
             plans = Some(computed);
             Ok(table)
         })
         .await?;
     let boxes = plans.ok_or_else(|| Failure::host("boxes were not planned"))?;
-    Ok(Look { observed, table, engine, selection, boxes })
+    Ok(Look { observed, table, engines, selection, boxes })
 }
 
 /// Steps that are asked for by name are there.

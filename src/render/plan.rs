@@ -1,8 +1,8 @@
 //! Plans for people: one line for each machine and thing that changes, with the cause.
 
 use super::{style::Paint, ui::Ui};
-use rig_model::{Action, Cause, MachineId, Operation, Plan};
-use std::collections::BTreeMap;
+use rig_model::{Action, Cause, MachineId, Operation, Plan, ProviderId};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Prints a plan in the form that the user asked for.
 pub(crate) fn print(ui: &Ui, plan: &Plan) {
@@ -26,13 +26,15 @@ fn lines(plan: &Plan) -> Vec<String> {
         return vec!["nothing to do: everything is as the file says".to_owned()];
     }
     let mut lines = Vec::new();
+    let providers: BTreeSet<&ProviderId> = plan.operations.iter().filter_map(|one| one.provider.as_ref()).collect();
+    let several = providers.len() > 1;
     let mut machines: BTreeMap<&MachineId, Vec<&Operation>> = BTreeMap::new();
     for operation in &plan.operations {
         match operation.action.machine() {
             Some(machine) if !is_thing(&operation.action) => {
                 machines.entry(machine).or_default().push(operation);
             }
-            _ => lines.push(thing(operation)),
+            _ => lines.push(thing(operation, several)),
         }
     }
     for (machine, operations) in machines {
@@ -47,8 +49,8 @@ fn is_thing(action: &Action) -> bool {
     matches!(action, Action::RemoveVolume { .. } | Action::SaveSnapshot { .. } | Action::DeleteSnapshot { .. })
 }
 
-/// Boxes, artifacts, networks, volumes, snapshots.
-fn thing(operation: &Operation) -> String {
+/// Boxes, artifacts, networks, volumes, snapshots. Of `several` providers each may have a network or a box of the same name.
+fn thing(operation: &Operation, several: bool) -> String {
     let sign = match operation.action {
         Action::RemoveNetwork { .. } | Action::RemoveVolume { .. } | Action::DeleteSnapshot { .. } => {
             Paint::Remove.paint("-")
@@ -56,7 +58,9 @@ fn thing(operation: &Operation) -> String {
         _ => Paint::Create.paint("+"),
     };
     let cause = Paint::Faint.paint(format!("({})", operation.cause));
-    format!("{sign} {} {cause}", operation.action)
+    let home = operation.provider.as_ref().filter(|_| several);
+    let home = home.map(|provider| format!(" of {provider}")).unwrap_or_default();
+    format!("{sign} {}{home} {cause}", operation.action)
 }
 
 fn machine_lines(machine: &MachineId, operations: &[&Operation]) -> Vec<String> {

@@ -1,10 +1,10 @@
-//! The boxes of a workspace with their hashes, next to what the engine has.
+//! The boxes of a workspace with their hashes, next to what their providers have.
 
 use indexmap::IndexMap;
-use rig_model::{BoxName, Digest, Name};
+use rig_model::{BoxName, Digest, Name, ProviderId};
 
-/// What is known of each box, parents before children.
-pub type BoxTable = IndexMap<BoxName, BoxChoice>;
+/// What is known of each box of each provider that has machines of it, parents before children.
+pub type BoxTable = IndexMap<(ProviderId, BoxName), BoxChoice>;
 
 /// One box.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct BoxChoice {
     pub parent: Option<BoxName>,
     /// Artifacts it is built with.
     pub artifacts: Vec<Name>,
-    /// Whether the engine has it.
+    /// Whether the provider has it.
     pub present: bool,
     /// Whether it is built without cached layers.
     pub no_cache: bool,

@@ -1,6 +1,6 @@
 //! Running the file's checks.
 
-use crate::{Questions, Session, probe, run_command};
+use crate::{Questions, Session, probe};
 use rig_model::{CheckSpec, CheckTarget, Expectation, MachineId, Name, Probe};
 use rig_provider_api::{Context, ExecRequest, MachineRef, StopMode};
 use std::{
@@ -69,7 +69,7 @@ pub async fn run_check(
                 Some(words) => {
                     let machine = MachineRef { workspace: session.workspace.name.clone(), id: on.clone() };
                     let request = ExecRequest { command: probe::shell_or_words(&words), ..ExecRequest::default() };
-                    match run_command(session.provider.as_ref(), &cx, &machine, &request, KEPT).await {
+                    match session.run(&cx, &machine, &request, KEPT).await {
                         Ok(output) => {
                             result.stdout = String::from_utf8_lossy(&output.stdout).into_owned();
                             result.stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -107,9 +107,10 @@ async fn restart(
     let each = machines.iter().map(|id| async move {
         let spec = session.workspace.machine(id).ok_or_else(|| format!("there is no machine {id}"))?;
         let machine = MachineRef { workspace: session.workspace.name.clone(), id: id.clone() };
+        let provider = session.providers.of(id).map_err(|error| error.to_string())?;
         let failed = |error: rig_provider_api::ProviderError| error.to_string();
-        session.provider.stop(cx, &machine, StopMode::Graceful(spec.stop_timeout)).await.map_err(failed)?;
-        session.provider.start(cx, &machine).await.map_err(failed)?;
+        provider.stop(cx, &machine, StopMode::Graceful(spec.stop_timeout)).await.map_err(failed)?;
+        provider.start(cx, &machine).await.map_err(failed)?;
         let deadline = Instant::now() + spec.ready.timeout;
         // A machine without probes is ready when it runs.
         while session.health(cx, spec, ip, Questions::All).await == Some(false) {

@@ -1,7 +1,7 @@
 //! What can stop a command while it acts.
 
 use crate::PlanError;
-use rig_model::{BoxName, MachineId, Origin};
+use rig_model::{BoxName, MachineId, Origin, ProviderId};
 use rig_provider_api::ProviderError;
 
 /// Why a command failed.
@@ -16,6 +16,12 @@ pub enum EngineError {
     /// No plan can be made; all reasons.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Plan(Vec<PlanError>),
+    /// A provider that is not at hand.
+    #[error("there is no provider {provider:?} here", provider = provider.as_str())]
+    NoProvider {
+        /// Its name.
+        provider: ProviderId,
+    },
     /// The provider has no images, logs, …
     #[error("provider {provider} has no {capability}, which {wanted_for} needs")]
     Capability {
@@ -181,7 +187,11 @@ impl EngineError {
                 Some("nothing of it was lost; `--force` removes it without handing anything over".to_owned())
             }
             Self::Gone { .. } => Some("`rig up` makes it again".to_owned()),
-            Self::Capability { .. } | Self::Interrupted(_) | Self::NoBox(_) | Self::Host { .. } => None,
+            Self::NoProvider { .. }
+            | Self::Capability { .. }
+            | Self::Interrupted(_)
+            | Self::NoBox(_)
+            | Self::Host { .. } => None,
         }
     }
 

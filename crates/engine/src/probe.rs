@@ -1,5 +1,6 @@
 //! Asking a service whether it is ready.
 
+use crate::Providers;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http_body_util::{BodyExt, Empty, Limited};
@@ -22,10 +23,10 @@ const ANSWER: usize = 4 << 20;
 /// How long an answer may serve others who ask the same. Every worker of a cluster may ask its master.
 const FRESH: Duration = Duration::from_millis(100);
 
-/// Asks machines of one provider. Those who ask the same service the same share the answer, one request at a time:
+/// Asks machines. Those who ask the same service the same share the answer, one request at a time:
 /// small servers (Spark's among them) queue a single connection and let others wait a second for the next try.
 pub(crate) struct Prober {
-    provider: Arc<dyn Provider>,
+    providers: Providers,
     slots: Mutex<HashMap<Service, Arc<Slot>>>,
 }
 
@@ -38,9 +39,9 @@ struct Slot {
 }
 
 impl Prober {
-    /// Asks through this provider.
-    pub(crate) fn new(provider: Arc<dyn Provider>) -> Self {
-        Self { provider, slots: Mutex::default() }
+    /// Asks through these providers.
+    pub(crate) fn new(providers: Providers) -> Self {
+        Self { providers, slots: Mutex::default() }
     }
 
     /// Asks once. The addresses in the probe are filled in.
@@ -49,14 +50,15 @@ impl Prober {
     /// Why the probe does not pass, in words.
     pub(crate) async fn ask(&self, cx: &Context, workspace: &Name, probe: &Probe) -> Result<(), String> {
         let machine = MachineRef { workspace: workspace.clone(), id: probe.on.clone() };
-        let provider = self.provider.as_ref();
+        let provider = self.providers.of(&machine.id).map_err(|error| error.to_string())?.as_ref();
         let cx = cx.within(LIMIT);
         let question = async {
             match &probe.kind {
                 ProbeKind::Tcp { port } => dial(provider, &cx, &machine, *port).await.map(|_| ()),
                 ProbeKind::Http { port, path, values } => {
                     let what = |why: String| format!("http :{port}{path}: {why}");
-                    let (status, body) = self.answer(&cx, (machine, *port, path.clone())).await.map_err(what)?;
+                    let (status, body) =
+                        self.answer(&cx, provider, (machine, *port, path.clone())).await.map_err(what)?;
                     judge(status, &body, values).map_err(what)
                 }
                 ProbeKind::Exec { command } => exec(provider, &cx, &machine, command).await,
@@ -71,7 +73,7 @@ impl Prober {
     }
 
     /// The answer of a service: a fresh one, or that of a request that was just made.
-    async fn answer(&self, cx: &Context, service: Service) -> Answer {
+    async fn answer(&self, cx: &Context, provider: &dyn Provider, service: Service) -> Answer {
         let slot = lock(&self.slots).entry(service.clone()).or_insert_with(|| Arc::new(Slot::new())).clone();
         // The semaphore is never closed.
         let _turn = slot.turn.acquire().await.map_err(|error| error.to_string())?;
@@ -81,7 +83,7 @@ impl Prober {
             return answer;
         }
         let (machine, port, path) = &service;
-        let answer = get(self.provider.as_ref(), cx, machine, *port, path).await;
+        let answer = get(provider, cx, machine, *port, path).await;
         *lock(&slot.last) = Some((Instant::now(), answer.clone()));
         answer
     }

@@ -1,17 +1,17 @@
-//! One workspace on one engine: what commands are made of.
+//! One workspace and its providers: what commands are made of.
 
 use crate::{
-    BoxTable, EngineError, PlanError, ProvisionOptions, Provisioning, Selection, UpOptions, host_ports, probe::Prober,
-    reconcile,
+    BoxTable, EngineError, Engines, Output, PlanError, Providers, ProvisionOptions, Provisioning, Selection, UpOptions,
+    host_ports, probe::Prober, reconcile, run_command,
 };
 use camino::Utf8PathBuf;
 use futures_util::{StreamExt, stream};
 use rig_model::{
-    BoxName, EngineFacts, MachineId, MachineSpec, MachineState, Observed, ObservedMachine, Plan, Probe, ProbeKind,
+    BoxName, MachineId, MachineSpec, MachineState, Observed, ObservedMachine, Plan, Probe, ProbeKind, ProviderId,
     Workspace,
 };
-use rig_provider_api::{Context, MachineRef, ObserveScope, Provider};
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use rig_provider_api::{Context, ExecRequest, MachineRef, ObserveScope, Provider};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 /// How long one look at a machine's probes may take before the machine counts as not ready.
 const HEALTH: Duration = Duration::from_secs(3);
@@ -34,18 +34,18 @@ pub struct Seen<'a> {
     pub observed: &'a Observed,
     /// The boxes with their hashes.
     pub boxes: &'a BoxTable,
-    /// The engine.
-    pub engine: &'a EngineFacts,
+    /// The engines.
+    pub engines: &'a Engines,
 }
 
-/// A workspace and the engine that brings it up.
+/// A workspace and the providers that bring it up.
 pub struct Session {
     /// The file.
     pub workspace: Workspace,
     /// The folder of the file.
     pub folder: Utf8PathBuf,
-    /// The engine.
-    pub provider: Arc<dyn Provider>,
+    /// Who brings its machines up.
+    pub providers: Providers,
     /// The host's proxies, for machines.
     pub proxies: Vec<(String, String)>,
     prober: Prober,
@@ -72,35 +72,36 @@ fn past_proxies(mut proxies: Vec<(String, String)>, workspace: &Workspace) -> Ve
 }
 
 impl Session {
-    /// A workspace, the folder of its file, the engine, and the host's proxies for machines.
+    /// A workspace, the folder of its file, the providers of its machines, and the host's proxies for machines.
     #[must_use]
     pub fn new(
         workspace: Workspace,
         folder: Utf8PathBuf,
-        provider: Arc<dyn Provider>,
+        members: impl IntoIterator<Item = Arc<dyn Provider>>,
         proxies: Vec<(String, String)>,
     ) -> Self {
-        let prober = Prober::new(provider.clone());
+        let providers = Providers::new(members, &workspace);
+        let prober = Prober::new(providers.clone());
         let proxies = past_proxies(proxies, &workspace);
-        Self { workspace, folder, provider, proxies, prober }
+        Self { workspace, folder, providers, proxies, prober }
     }
 
-    /// Checks that the provider can do what the file asks of the selected machines.
+    /// Checks that the providers can do what the file asks of the selected machines.
     ///
     /// # Errors
-    /// Everything that it cannot do.
+    /// Everything that they cannot do.
     pub fn validate(&self, selection: &Selection) -> Result<(), EngineError> {
         let mut errors = Vec::new();
         for machine in self.workspace.machines().filter(|machine| selection.contains(&machine.id)) {
-            if machine.provider != *self.provider.id() {
+            let Ok(provider) = self.providers.get(&machine.provider) else {
                 errors.push(PlanError::NoProvider {
                     machine: machine.id.clone(),
                     provider: machine.provider.to_string(),
                     origin: machine.origin.clone(),
                 });
                 continue;
-            }
-            errors.extend(self.provider.validate(machine).into_iter().map(|issue| PlanError::Unsupported {
+            };
+            errors.extend(provider.validate(machine).into_iter().map(|issue| PlanError::Unsupported {
                 machine: machine.id.clone(),
                 field: issue.field,
                 message: issue.message,
@@ -116,7 +117,21 @@ impl Session {
     /// # Errors
     /// When the engine does not answer.
     pub async fn observe(&self, cx: &Context, scope: ObserveScope) -> Result<Observed, EngineError> {
-        Ok(self.provider.observe(cx, &self.workspace.name, scope).await?)
+        self.providers.observe(cx, &self.workspace.name, scope).await
+    }
+
+    /// Runs a command in a machine that the file declares, and keeps the last `keep` bytes of each of its streams.
+    ///
+    /// # Errors
+    /// When it cannot be run, or the context ends first.
+    pub async fn run(
+        &self,
+        cx: &Context,
+        machine: &MachineRef,
+        request: &ExecRequest,
+        keep: usize,
+    ) -> Result<Output, EngineError> {
+        Ok(run_command(self.providers.of(&machine.id)?.as_ref(), cx, machine, request, keep).await?)
     }
 
     /// What is there, with the snapshots of its machines. A provider that has none has nothing to list.
@@ -124,37 +139,34 @@ impl Session {
     /// # Errors
     /// When the engine does not answer.
     pub async fn observe_snapshots(&self, cx: &Context, scope: ObserveScope) -> Result<Observed, EngineError> {
-        let Some(snapshots) = self.provider.snapshots() else { return self.observe(cx, scope).await };
-        let (observed, list) =
-            tokio::join!(self.observe(cx, scope), snapshots.list_snapshots(cx, &self.workspace.name));
-        let (mut observed, mut list) = (observed?, list?);
-        list.sort_by(|a, b| (&a.machine, &a.name).cmp(&(&b.machine, &b.name)));
-        observed.snapshots = list;
-        Ok(observed)
+        let list = self.providers.snapshots(cx, &self.workspace.name);
+        let (observed, list) = tokio::join!(self.observe(cx, scope), list);
+        Ok(Observed { snapshots: list?, ..observed? })
     }
 
-    /// Checks that the provider takes snapshots of the selected machines.
+    /// Checks that the providers take snapshots of the selected machines.
     ///
     /// # Errors
     /// Each machine for which it does not.
     pub fn must_have_snapshots(&self, selection: &Selection) -> Result<(), EngineError> {
         self.validate(selection)?;
-        if self.provider.snapshots().is_some() {
-            return Ok(());
-        }
-        let machines = self.workspace.machines().filter(|machine| selection.contains(&machine.id));
-        let errors = machines.map(|machine| PlanError::Unsupported {
+        let takes_none = |machine: &&MachineSpec| {
+            selection.contains(&machine.id)
+                && self.providers.of(&machine.id).is_ok_and(|provider| provider.snapshots().is_none())
+        };
+        let errors = self.workspace.machines().filter(takes_none).map(|machine| PlanError::Unsupported {
             machine: machine.id.clone(),
             field: "provider".to_owned(),
-            message: format!("provider {} has no snapshots", self.provider.id()),
+            message: format!("provider {} has no snapshots", machine.provider),
             hint: None,
             origin: machine.origin.clone(),
         });
-        Err(EngineError::Plan(errors.collect()))
+        let errors: Vec<PlanError> = errors.collect();
+        if errors.is_empty() { Ok(()) } else { Err(EngineError::Plan(errors)) }
     }
 
     /// What is there, and everything else that a plan for `up` depends on: ports of this host, health of what runs, old
-    /// values of what was changed. `boxes` makes the table once the engine's boxes are known.
+    /// values of what was changed. `boxes` makes the table once the boxes are known that are there.
     ///
     /// # Errors
     /// When the engine does not answer, or the boxes cannot be hashed.
@@ -162,19 +174,18 @@ impl Session {
         &self,
         cx: &Context,
         selection: &Selection,
-        boxes: impl FnOnce(&Observed, &EngineFacts) -> Result<BoxTable, EngineError>,
-    ) -> Result<(Observed, BoxTable, EngineFacts), EngineError> {
-        let observed = self.provider.observe(cx, &self.workspace.name, ObserveScope::ALL);
-        let (observed, engine) = tokio::join!(observed, self.provider.probe(cx));
-        let (mut observed, engine) = (observed?, engine?);
-        if engine.local {
+        boxes: impl FnOnce(&Observed, &Engines) -> Result<BoxTable, EngineError>,
+    ) -> Result<(Observed, BoxTable, Engines), EngineError> {
+        let (observed, engines) = tokio::join!(self.observe(cx, ObserveScope::ALL), self.providers.probe(cx));
+        let (mut observed, engines) = (observed?, engines?);
+        if engines.values().any(|engine| engine.local) {
             self.add_host_ports(&mut observed);
         }
-        let table = boxes(&observed, &engine)?;
+        let table = boxes(&observed, &engines)?;
         let machines = std::mem::take(&mut observed.machines);
         let looked = self.look(cx, machines, selection).await?;
         observed.machines = looked;
-        Ok((observed, table, engine))
+        Ok((observed, table, engines))
     }
 
     /// Adds the ports of this host that programs outside the engine have. Only for an engine on this host.
@@ -220,7 +231,7 @@ impl Session {
             boxes: seen.boxes,
             proxies: &self.proxies,
             provisioning,
-            engine: seen.engine,
+            engines: seen.engines,
         }
     }
 
@@ -285,7 +296,8 @@ impl Session {
             return Ok(seen);
         }
         let machine = MachineRef { workspace: self.workspace.name.clone(), id: seen.id.clone() };
-        Ok(self.provider.inspect(cx, &machine).await?.unwrap_or(seen))
+        let closer = self.providers.having(&seen)?.inspect(cx, &machine).await?;
+        Ok(closer.unwrap_or(seen))
     }
 
     /// Asks one probe, whose addresses are filled in.
@@ -345,10 +357,37 @@ impl Session {
         move |machine| table.get(machine).copied()
     }
 
-    /// The names of the boxes that the selected machines need, parents first.
+    /// The names of the boxes that the selected machines need, by their provider, parents first.
     #[must_use]
-    pub fn boxes_for(&self, selection: &Selection) -> Vec<BoxName> {
-        let machines = self.workspace.machines().filter(|machine| selection.contains(&machine.id));
-        self.workspace.needed_boxes(machines).into_iter().map(|spec| spec.name.clone()).collect()
+    pub fn boxes_for(&self, selection: &Selection) -> BTreeMap<ProviderId, Vec<BoxName>> {
+        self.boxes_of(|machine| selection.contains(&machine.id))
+    }
+
+    /// Which providers have which of these boxes: those whose machines need it; the first one that has boxes at all, when no
+    /// machine does.
+    #[must_use]
+    pub fn homes_of(&self, boxes: &[BoxName]) -> BTreeMap<ProviderId, Vec<BoxName>> {
+        let mut homes = self.boxes_of(|_| true);
+        let is_used = |name: &&BoxName| homes.values().any(|names| names.contains(name));
+        let (_, unused): (Vec<&BoxName>, Vec<&BoxName>) = boxes.iter().partition(is_used);
+        for names in homes.values_mut() {
+            names.retain(|name| boxes.contains(name));
+        }
+        if let Some(provider) = self.providers.iter().find(|provider| provider.images().is_some())
+            && !unused.is_empty()
+        {
+            homes.entry(provider.id().clone()).or_default().extend(unused.into_iter().cloned());
+        }
+        homes.retain(|_, names| !names.is_empty());
+        homes
+    }
+
+    fn boxes_of(&self, is_meant: impl Fn(&MachineSpec) -> bool) -> BTreeMap<ProviderId, Vec<BoxName>> {
+        let of = |provider: &Arc<dyn Provider>| {
+            let machines = self.workspace.machines().filter(|machine| machine.provider == *provider.id());
+            let needed = self.workspace.needed_boxes(machines.filter(|machine| is_meant(machine)));
+            (provider.id().clone(), needed.into_iter().map(|spec| spec.name.clone()).collect())
+        };
+        self.providers.iter().map(of).collect()
     }
 }

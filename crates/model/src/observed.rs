@@ -1,12 +1,12 @@
 //! What a provider sees.
 
-use crate::{BoxName, Bytes, Digest, Field, MachineId, MilliCpus, Name, Protocol};
+use crate::{BoxName, Bytes, Digest, Field, MachineId, MilliCpus, Name, Protocol, ProviderId};
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// Everything of one workspace that a provider holds, and what else matters for a plan.
+/// Everything of one workspace that its providers hold, and what else matters for a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observed {
     /// Machines with this workspace's label.
@@ -58,6 +58,8 @@ pub struct ObservedMachine {
     pub group: Name,
     /// The number among the group's machines.
     pub index: Option<u32>,
+    /// Who has it.
+    pub provider: ProviderId,
     /// The provider's own identifier.
     pub native: String,
     /// What it is doing.
@@ -180,6 +182,8 @@ pub struct ObservedNetwork {
     pub topology: Name,
     /// Its name inside the topology.
     pub name: Name,
+    /// Who has it.
+    pub provider: ProviderId,
     /// The provider's own identifier.
     pub native: String,
     /// Its address range.
@@ -195,6 +199,8 @@ pub struct ObservedVolume {
     pub machine: MachineId,
     /// Its name inside the machine.
     pub name: Name,
+    /// Who has it.
+    pub provider: ProviderId,
     /// The provider's own identifier.
     pub native: String,
 }
@@ -204,6 +210,8 @@ pub struct ObservedVolume {
 pub struct ObservedBox {
     /// The box's name.
     pub name: BoxName,
+    /// Who has it.
+    pub provider: ProviderId,
     /// The content hash it was built from.
     pub digest: Digest,
     /// The reference that machines are created from.
@@ -225,6 +233,8 @@ pub struct ObservedSnapshot {
     pub machine: MachineId,
     /// The snapshot's name.
     pub name: Name,
+    /// Who has it.
+    pub provider: ProviderId,
     /// What was taken; absent for what is left of a save that was cut, which can only be deleted.
     pub taken: Option<TakenSnapshot>,
 }

@@ -1,8 +1,8 @@
 //! Plans: graphs of operations, each one call to an engine, each with its cause.
 
 use crate::{
-    ArtifactSpec, BoxName, Digest, MachineId, MachineSpec, Name, Origin, ReadySpec, ResolvedMachine, ResolvedNetwork,
-    ResolvedStep,
+    ArtifactSpec, BoxName, Digest, MachineId, MachineSpec, Name, Origin, ProviderId, ReadySpec, ResolvedMachine,
+    ResolvedNetwork, ResolvedStep,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,9 @@ pub struct Plan {
 pub struct Operation {
     /// Its number.
     pub id: OpId,
+    /// Whose machine, network, volume or box it is about; absent for what belongs to none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderId>,
     /// What is done.
     pub action: Action,
     /// Why.

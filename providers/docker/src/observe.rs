@@ -2,6 +2,7 @@
 
 use crate::{
     labels::{self, Labels},
+    provider::provider_id,
     snapshots,
 };
 use bollard::models::{
@@ -39,6 +40,7 @@ pub(crate) fn machine(summary: ContainerSummary, workspace: &Name) -> Option<Obs
     Some(ObservedMachine {
         group: labels::name(&labels, labels::GROUP).unwrap_or_else(|| id.machine.clone()),
         index: labels.get(labels::INDEX).and_then(|text| text.parse().ok()),
+        provider: provider_id(),
         native: summary.id.unwrap_or_default(),
         state: match summary.state {
             // A restoration that was cut.
@@ -262,6 +264,7 @@ pub(crate) fn network(network: &Network, workspace: &Name) -> Option<ObservedNet
     Some(ObservedNetwork {
         topology: labels::name(labels, labels::TOPOLOGY)?,
         name: labels::name(labels, labels::NETWORK)?,
+        provider: provider_id(),
         native: network.id.clone()?,
         subnet: subnets(network).next(),
         internal: network.internal.unwrap_or_default(),
@@ -286,6 +289,7 @@ pub(crate) fn volume(volume: Volume, workspace: &Name) -> Option<ObservedVolume>
     Some(ObservedVolume {
         machine: labels::machine(&volume.labels)?,
         name: labels::name(&volume.labels, labels::VOLUME)?,
+        provider: provider_id(),
         native: volume.name,
     })
 }
@@ -298,6 +302,7 @@ pub(crate) fn image(summary: ImageSummary) -> Option<ObservedBox> {
     // A child inherits its parent's labels while it is built; only the tag says which box an image is.
     summary.repo_tags.contains(&image).then(|| ObservedBox {
         parent: labels::name(&summary.labels, labels::PARENT),
+        provider: provider_id(),
         native: summary.id,
         size: Bytes(u64::try_from(summary.size).unwrap_or_default()),
         created: Timestamp::from_second(summary.created).ok(),

@@ -166,8 +166,9 @@ struct Existing {
     networks: HashSet<String>,
 }
 
+/// What the file calls this provider.
 #[expect(clippy::expect_used, reason = "a constant that a test covers")]
-fn provider_id() -> ProviderId {
+pub(crate) fn provider_id() -> ProviderId {
     Name::new("docker").expect("docker is a name")
 }
 

@@ -222,6 +222,7 @@ impl FakeProvider {
         let image = Images::reference(self, name, digest);
         let there = ObservedBox {
             name: name.clone(),
+            provider: self.id.clone(),
             digest: digest.clone(),
             native: format!("image-{}", digest.short()),
             image: image.clone(),

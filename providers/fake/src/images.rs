@@ -61,6 +61,7 @@ impl FakeProvider {
     fn keep(&self, tag: &BoxTag, size: u64, from: Option<&str>) {
         let there = ObservedBox {
             name: tag.name.clone(),
+            provider: self.id.clone(),
             digest: tag.digest.clone(),
             image: tag.image.clone(),
             native: format!("image-{}", tag.digest.short()),

@@ -23,12 +23,12 @@ impl Provider for FakeProvider {
     }
 
     async fn observe(&self, cx: &Context, workspace: &Name, scope: ObserveScope) -> Result<Observed> {
-        let work = async { Ok(self.engine.lock().world.observe(workspace, scope)) };
+        let work = async { Ok(self.engine.lock().world.observe(&self.id, workspace, scope)) };
         self.engine.call(cx, Verb::Observe, workspace.as_str(), work).await
     }
 
     async fn inspect(&self, cx: &Context, machine: &MachineRef) -> Result<Option<ObservedMachine>> {
-        let work = async { Ok(self.engine.lock().world.inspect(&key(machine))) };
+        let work = async { Ok(self.engine.lock().world.inspect(&self.id, &key(machine))) };
         self.engine.call(cx, Verb::Inspect, &machine.to_string(), work).await
     }
 

@@ -118,6 +118,7 @@ impl Snapshots for FakeProvider {
             let observed = ours.map(|(((_, machine), name), snapshot)| ObservedSnapshot {
                 machine: machine.clone(),
                 name: name.clone(),
+                provider: self.id.clone(),
                 taken: Some(snapshot.observed()),
             });
             Ok(observed.collect())

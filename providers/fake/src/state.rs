@@ -5,7 +5,7 @@ use bytes::Bytes as Data;
 use jiff::Timestamp;
 use rig_model::{
     Bytes, Exit, HostPortUse, Ipv4Net, MachineId, MachineState, Mount, Name, Observed, ObservedBox, ObservedMachine,
-    ObservedNetwork, ObservedVolume, ResolvedMachine, ResolvedNetwork, Stream,
+    ObservedNetwork, ObservedVolume, ProviderId, ResolvedMachine, ResolvedNetwork, Stream,
 };
 use rig_provider_api::{LayerUsage, MachineRef, ObserveScope, ProviderError, Result};
 use std::collections::BTreeMap;
@@ -77,13 +77,14 @@ impl Machine {
         self.changed.send_replace(());
     }
 
-    fn observed(&self, closer: bool) -> ObservedMachine {
+    fn observed(&self, provider: &ProviderId, closer: bool) -> ObservedMachine {
         let spec = &self.spec;
         let addresses = spec.networks.iter().filter_map(|at| Some((at.network.clone(), at.ip?)));
         ObservedMachine {
             id: spec.id.clone(),
             group: spec.group.clone(),
             index: spec.index,
+            provider: provider.clone(),
             native: self.native.clone(),
             state: self.state,
             digest: Some(spec.digest()),
@@ -133,10 +134,10 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn observe(&self, workspace: &Name, scope: ObserveScope) -> Observed {
+    pub(crate) fn observe(&self, provider: &ProviderId, workspace: &Name, scope: ObserveScope) -> Observed {
         let mut observed = Observed::default();
         let ours = self.machines.iter().filter(|((owner, _), _)| owner == workspace);
-        observed.machines = ours.map(|(_, machine)| machine.observed(false)).collect();
+        observed.machines = ours.map(|(_, machine)| machine.observed(provider, false)).collect();
         // As the seam's other implementations do: scale10 stands behind scale2.
         observed.machines.sort_by(|a, b| (&a.id.topology, &a.group, a.index).cmp(&(&b.id.topology, &b.group, b.index)));
         if scope.networks {
@@ -146,6 +147,7 @@ impl World {
                     observed.networks.push(ObservedNetwork {
                         topology: network.network.topology.clone(),
                         name: network.network.name.clone(),
+                        provider: provider.clone(),
                         native: native.clone(),
                         subnet: Some(network.network.subnet),
                         internal: network.network.internal,
@@ -161,6 +163,7 @@ impl World {
                 .map(|(native, volume)| ObservedVolume {
                     machine: volume.machine.clone(),
                     name: volume.name.clone(),
+                    provider: provider.clone(),
                     native: native.clone(),
                 })
                 .collect();
@@ -187,8 +190,8 @@ impl World {
         self.images.values().flatten().cloned().collect()
     }
 
-    pub(crate) fn inspect(&self, key: &Key) -> Option<ObservedMachine> {
-        Some(self.machines.get(key)?.observed(true))
+    pub(crate) fn inspect(&self, provider: &ProviderId, key: &Key) -> Option<ObservedMachine> {
+        Some(self.machines.get(key)?.observed(provider, true))
     }
 
     pub(crate) fn create(&mut self, spec: &ResolvedMachine) -> Result<()> {

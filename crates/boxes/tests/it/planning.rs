@@ -62,6 +62,7 @@ impl Setting {
         let plan = self.plans().unwrap()[name].clone();
         self.existing.push(ObservedBox {
             name: crate::support::name(name),
+            provider: crate::support::name("docker"),
             digest: plan.digest,
             image: format!("there/{name}"),
             native: "sha256:0".to_owned(),

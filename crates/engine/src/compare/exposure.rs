@@ -7,7 +7,7 @@ use crate::{
 use bytes::Bytes;
 use rig_compare::surface::{FORMAT, Process, Profile, profile};
 use rig_model::MachineSpec;
-use rig_provider_api::{Context, Provider};
+use rig_provider_api::Context;
 
 /// Prints processes with their rights: the kernel's own word. Processes that come after the list was made, as the helpers of
 /// this very program, are not in it.
@@ -77,35 +77,23 @@ printf '%s\n' "$options"
 "#;
 
 /// Asks a running machine.
-pub(super) async fn look(
-    cx: &Context,
-    provider: &dyn Provider,
-    access: &Access,
-    machine: &MachineSpec,
-) -> Result<Profile, EngineError> {
-    ask(cx, provider, access, machine, &format!("{PROCESSES}{REACH}{PACKAGES}{ACCOUNTS}")).await
+pub(super) async fn look(cx: &Context, access: &Access, machine: &MachineSpec) -> Result<Profile, EngineError> {
+    ask(cx, access, machine, &format!("{PROCESSES}{REACH}{PACKAGES}{ACCOUNTS}")).await
 }
 
 /// Asks a running machine for its processes alone.
 pub(super) async fn processes(
     cx: &Context,
-    provider: &dyn Provider,
     access: &Access,
     machine: &MachineSpec,
 ) -> Result<Vec<Process>, EngineError> {
     // All the other parts are empty.
     let program = format!("{PROCESSES}printf '\\0\\0\\0\\0\\0\\0'");
-    Ok(ask(cx, provider, access, machine, &program).await?.processes)
+    Ok(ask(cx, access, machine, &program).await?.processes)
 }
 
-async fn ask(
-    cx: &Context,
-    provider: &dyn Provider,
-    access: &Access,
-    machine: &MachineSpec,
-    program: &str,
-) -> Result<Profile, EngineError> {
-    let inside = Inside::enter(cx, provider, access, machine).await?;
+async fn ask(cx: &Context, access: &Access, machine: &MachineSpec, program: &str) -> Result<Profile, EngineError> {
+    let inside = Inside::enter(cx, access, machine).await?;
     let program = format!("printf '{FORMAT}\\n\\0'{program}");
     let output = inside.run(cx, &program, Bytes::new()).await?;
     profile(&String::from_utf8_lossy(&output.stdout)).ok_or_else(|| EngineError::Host {

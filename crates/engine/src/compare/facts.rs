@@ -9,7 +9,7 @@ use rig_compare::{
     surface::{Process, Profile},
 };
 use rig_model::MachineSpec;
-use rig_provider_api::{Context, Provider};
+use rig_provider_api::Context;
 use rig_ssh::quote;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -34,18 +34,13 @@ pub(super) struct Found {
 }
 
 /// Looks into machines.
-pub(super) async fn look(
-    cx: &Context,
-    provider: &dyn Provider,
-    access: &Access,
-    machines: &[&MachineSpec],
-) -> Result<Found, EngineError> {
+pub(super) async fn look(cx: &Context, access: &Access, machines: &[&MachineSpec]) -> Result<Found, EngineError> {
     let each = machines.iter().map(|machine| async move {
-        let profile = exposure::look(cx, provider, access, machine).await?;
+        let profile = exposure::look(cx, access, machine).await?;
         let java: Vec<&Process> = profile.processes.iter().filter(|process| process.main_class().is_some()).collect();
         let mut running = Vec::new();
         if !java.is_empty() {
-            let inside = Inside::enter(cx, provider, access, machine).await?;
+            let inside = Inside::enter(cx, access, machine).await?;
             for process in java {
                 let (settings, arguments) = given(cx, &inside, process).await?;
                 let mut process = process.clone();
@@ -67,7 +62,6 @@ pub(super) async fn look(
 /// Looks which Java programs run in machines until something has ended: executors are there only while a job is.
 pub(super) async fn watch<T>(
     cx: &Context,
-    provider: &dyn Provider,
     access: &Access,
     machines: &[&MachineSpec],
     until: impl Future<Output = T>,
@@ -77,7 +71,7 @@ pub(super) async fn watch<T>(
         loop {
             let each = machines.iter().map(|machine| async move {
                 // A machine that cannot be asked just now is asked again.
-                let processes = exposure::processes(cx, provider, access, machine).await.unwrap_or_default();
+                let processes = exposure::processes(cx, access, machine).await.unwrap_or_default();
                 let java = processes.into_iter().filter(|process| process.main_class().is_some());
                 let running = |process| Running {
                     role: role(machine),

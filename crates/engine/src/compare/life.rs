@@ -10,10 +10,15 @@ use crate::{Access, CheckResult, Session, run_check};
 use jiff::Timestamp;
 use rig_compare::{Caches, Life as Kind, Measured, Run, RunOutcome, Slot, facts::Running};
 use rig_model::{
-    Bytes, CheckSpec, Condition, Dependency, MachineId, MachineSpec, Name, ObservedMachine, Scenario, Topology,
+    Bytes, CheckSpec, Condition, Dependency, MachineId, MachineSpec, Name, ObservedMachine, ProviderId, Scenario,
+    Topology,
 };
-use rig_provider_api::{Context, MachineRef, ObserveScope, Provider};
-use std::time::{Duration, Instant};
+use rig_provider_api::{Context, DiskUsage, MachineRef, ObserveScope, Provider, Usage};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// How long a look at a topology may take.
 const LOOK: Duration = Duration::from_secs(300);
@@ -168,7 +173,7 @@ impl Life<'_> {
         let access = self.access();
         let running = self.machines().await?;
         let machines: Vec<&MachineSpec> = running.iter().map(|(spec, _)| *spec).collect();
-        Ok(facts::look(&self.look(), self.provider(), &access, &machines).await?)
+        Ok(facts::look(&self.look(), &access, &machines).await?)
     }
 
     /// The Java programs that run while the first job does.
@@ -180,7 +185,7 @@ impl Life<'_> {
             running => running?,
         };
         let machines: Vec<&MachineSpec> = running.iter().map(|(spec, _)| *spec).collect();
-        let (result, working) = facts::watch(&self.look(), self.provider(), &access, &machines, self.check(job)).await;
+        let (result, working) = facts::watch(&self.look(), &access, &machines, self.check(job)).await;
         match result {
             Err(LabError::Interrupted) => Err(LabError::Interrupted),
             _ => Ok(working),
@@ -191,8 +196,9 @@ impl Life<'_> {
         self.lab.session()
     }
 
-    pub(super) fn provider(&self) -> &dyn Provider {
-        self.session().provider.as_ref()
+    /// Who has a machine of the topology.
+    pub(super) fn provider(&self, machine: &MachineId) -> Result<&Arc<dyn Provider>, LabError> {
+        Ok(self.session().providers.of(machine)?)
     }
 
     pub(super) fn access(&self) -> Access {
@@ -214,10 +220,29 @@ impl Life<'_> {
         MachineRef { workspace: self.session().workspace.name.clone(), id: machine.clone() }
     }
 
-    /// The engine's figures.
-    pub(super) fn usage(&self) -> Result<&dyn rig_provider_api::Usage, LabError> {
-        let provider = self.provider();
+    /// The figures that the provider of a machine keeps.
+    pub(super) fn usage(&self, machine: &MachineId) -> Result<&dyn Usage, LabError> {
+        let provider = self.provider(machine)?;
         provider.usage().ok_or_else(|| LabError::Failed(format!("provider {} keeps no figures", provider.id())))
+    }
+
+    /// What machines take on the disks of their providers, as far as these keep such figures.
+    pub(super) async fn disks(
+        &self,
+        cx: &Context,
+        running: &[(&MachineSpec, ObservedMachine)],
+    ) -> Result<Vec<DiskUsage>, LabError> {
+        let mut machines: BTreeMap<&ProviderId, Vec<MachineRef>> = BTreeMap::new();
+        for (_, seen) in running {
+            machines.entry(&seen.provider).or_default().push(self.reference(&seen.id));
+        }
+        let mut disks = Vec::new();
+        for (provider, machines) in machines {
+            if let Some(usage) = self.session().providers.get(provider)?.usage() {
+                disks.push(usage.disk(cx, &machines).await?);
+            }
+        }
+        Ok(disks)
     }
 
     /// The machines that run, as the file has them. One that should run and does not is a failure; one that others waited for

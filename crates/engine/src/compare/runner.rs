@@ -102,7 +102,7 @@ impl Runner<'_> {
         };
         let lived = life.live(|step| self.tell_step(slot, step)).await;
         let failed = lived.as_ref().map_or(true, |lived| lived.runs.iter().any(|run| run.failure().is_some()));
-        if failed && let Err(why) = self.lab.session().provider.probe(&self.cx.within(ANSWER)).await {
+        if failed && let Err(why) = self.lab.session().providers.probe(&self.cx.within(ANSWER)).await {
             if self.cx.cancel().is_cancelled() {
                 return Err(LabError::Interrupted);
             }

@@ -31,7 +31,9 @@ impl Life<'_> {
         let began = Instant::now();
         let cx = self.look();
         let references: Vec<_> = machines.iter().map(|(_, seen)| self.reference(&seen.id)).collect();
-        let kills = references.iter().map(|machine| self.provider().stop(&cx, machine, StopMode::Kill));
+        let kills = references.iter().map(|machine| async {
+            Ok::<_, LabError>(self.provider(&machine.id)?.stop(&cx, machine, StopMode::Kill).await?)
+        });
         futures_util::future::try_join_all(kills).await?;
         let killed = began.elapsed() + self.up().await?.elapsed;
         let values =
@@ -47,7 +49,7 @@ impl Life<'_> {
         let lost = machines.iter().filter(|(spec, _)| spec.group == *group).max_by_key(|(spec, _)| spec.index);
         let (lost, _) = lost.ok_or_else(|| LabError::Failed(format!("group {group} has no machine that runs")))?;
         let began = Instant::now();
-        self.provider().destroy(&self.look(), &self.reference(&lost.id)).await?;
+        self.provider(&lost.id)?.destroy(&self.look(), &self.reference(&lost.id)).await?;
         let elapsed = began.elapsed() + self.up().await?.elapsed;
         Ok(value("replace.whole", elapsed.as_secs_f64()).into_iter().collect())
     }

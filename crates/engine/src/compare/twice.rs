@@ -97,23 +97,17 @@ impl Life<'_> {
             running.iter().map(|(spec, _)| *spec).filter(|spec| groups.insert(&spec.group)).collect();
         let mut machines = Vec::new();
         for spec in firsts {
-            let look = Look::enter(&cx, self.provider(), &access, spec, 0).await?.whole();
+            let look = Look::enter(&cx, &access, spec, 0).await?.whole();
             let manifest = look.manifest(&Manifest::default()).await?;
             machines.push(Taken { machine: spec.id.clone(), manifest, classifier: look.classifier });
         }
-        let references: Vec<_> = running.iter().map(|(_, seen)| self.reference(&seen.id)).collect();
-        let layers = match self.provider().usage() {
-            None => BTreeMap::new(),
-            Some(usage) => {
-                let disk = usage.disk(&cx, &references).await?;
-                let mut layers = BTreeMap::new();
-                for image in disk.images {
-                    let own: Vec<String> = image.layers.into_iter().map(|layer| layer.id).collect();
-                    layers.extend(image.machines.into_iter().map(|machine| (machine, own.clone())));
-                }
-                layers
+        let mut layers = BTreeMap::new();
+        for disk in self.disks(&cx, &running).await? {
+            for image in disk.images {
+                let own: Vec<String> = image.layers.into_iter().map(|layer| layer.id).collect();
+                layers.extend(image.machines.into_iter().map(|machine| (machine, own.clone())));
             }
-        };
+        }
         Ok(Built { machines, layers })
     }
 }

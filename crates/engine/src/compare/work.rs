@@ -80,15 +80,19 @@ impl Life<'_> {
     /// What it takes on disk.
     pub(super) async fn size(&self) -> Result<Vec<Measured>, LabError> {
         let machines = self.machines().await?;
-        let references: Vec<_> = machines.iter().map(|(_, seen)| self.reference(&seen.id)).collect();
-        let disk = self.usage()?.disk(&self.look(), &references).await?;
+        let disks = self.disks(&self.look(), &machines).await?;
+        let is_known = |machine: &MachineId| disks.iter().any(|disk| disk.written.contains_key(machine));
+        if let Some((_, seen)) = machines.iter().find(|(_, seen)| !is_known(&seen.id)) {
+            return Err(LabError::Failed(format!("provider {} keeps no figures of disks", seen.provider)));
+        }
+        let images = disks.iter().flat_map(|disk| &disk.images);
         let layers: BTreeMap<&String, Bytes> =
-            disk.images.iter().flat_map(|image| &image.layers).map(|layer| (&layer.id, layer.bytes)).collect();
+            images.flat_map(|image| &image.layers).map(|layer| (&layer.id, layer.bytes)).collect();
         let images: u64 = layers.values().map(|bytes| bytes.0).sum();
-        let written: u64 = disk.written.values().map(|bytes| bytes.0).sum();
-        let volumes: u64 = disk.volumes.values().map(|bytes| bytes.0).sum();
-        let by_machine =
-            disk.written.iter().map(|(machine, bytes)| Detail::of_class(bytes.to_string(), machine.to_string()));
+        let written = || disks.iter().flat_map(|disk| &disk.written);
+        let by_machine = written().map(|(machine, bytes)| Detail::of_class(bytes.to_string(), machine.to_string()));
+        let written: u64 = written().map(|(_, bytes)| bytes.0).sum();
+        let volumes: u64 = disks.iter().flat_map(|disk| disk.volumes.values()).map(|bytes| bytes.0).sum();
         let parts = [("images", images), ("written by the machines", written), ("volumes", volumes)];
         let parts = parts.map(|(what, bytes)| Detail::of_class(Bytes(bytes).to_string(), what));
         let values = [
@@ -134,10 +138,9 @@ impl Life<'_> {
 
     /// What the machines together have used.
     pub(super) async fn used(&self) -> Result<Used<'_>, LabError> {
-        let usage = self.usage()?;
         let mut used = Used { cpu: Duration::ZERO, received: Some(Bytes(0)), peaks: Vec::new() };
         for (spec, seen) in self.machines().await? {
-            let own = usage.used(&self.look(), &self.reference(&seen.id)).await?;
+            let own = self.usage(&seen.id)?.used(&self.look(), &self.reference(&seen.id)).await?;
             used.cpu += own.cpu;
             used.received = used.received.zip(own.received).map(|(sum, own)| Bytes(sum.0 + own.0));
             used.peaks.push((spec, own.memory_peak));
@@ -148,7 +151,7 @@ impl Life<'_> {
     /// A machine's own word for its peak.
     async fn peak(&self, access: &crate::Access, machine: &MachineSpec) -> Result<Option<u64>, LabError> {
         let cx = self.look();
-        let inside = Inside::enter(&cx, self.provider(), access, machine).await?;
+        let inside = Inside::enter(&cx, access, machine).await?;
         let output = inside.run(&cx, PEAK, Input::new()).await?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().parse().ok())
     }
@@ -179,7 +182,7 @@ impl Life<'_> {
         let access = self.access();
         let machines = self.machines().await?;
         let each = machines.iter().map(|(spec, _)| async {
-            let look = Look::enter(&cx, self.provider(), &access, spec, 0).await?;
+            let look = Look::enter(&cx, &access, spec, 0).await?;
             let manifest = look.manifest(&Manifest::default()).await?;
             Ok::<_, LabError>(Taken { machine: spec.id.clone(), manifest, classifier: look.classifier })
         });

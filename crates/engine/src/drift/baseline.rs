@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use rig_drift::{File, Kind, Manifest};
 use rig_model::{Digest, DriftClass, Event, MachineId, MachineSpec, MachineState, ObservedMachine, StepKind};
-use rig_provider_api::{Context, Provider};
+use rig_provider_api::Context;
 use rig_state::{Baseline, Layout, SnapshotRecord};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -50,7 +50,7 @@ pub async fn record_baselines(
     let access = Access::new(session, layout.clone());
     let machines = session.workspace.machines().filter(|machine| provisioned.contains(&machine.id));
     let records = machines.map(|machine| async {
-        match record(cx, session, &access, layout, machine).await {
+        match record(cx, &access, layout, machine).await {
             Err(error) if !error.is_cancelled() => {
                 let text = format!("machine {}: `rig drift` will not know what it was: {error}", machine.id);
                 sink.emit(Event::Note { text });
@@ -65,14 +65,8 @@ pub async fn record_baselines(
     }
 }
 
-async fn record(
-    cx: &Context,
-    session: &Session,
-    access: &Access,
-    layout: &Layout,
-    machine: &MachineSpec,
-) -> Result<(), EngineError> {
-    let Some(baseline) = look_into(cx, session.provider.as_ref(), access, machine).await? else { return Ok(()) };
+async fn record(cx: &Context, access: &Access, layout: &Layout, machine: &MachineSpec) -> Result<(), EngineError> {
+    let Some(baseline) = look_into(cx, access, machine).await? else { return Ok(()) };
     let (layout, id) = (layout.clone(), machine.id.clone());
     blocking(move || baseline.save(&layout, &id)).await
 }
@@ -80,15 +74,14 @@ async fn record(
 /// What is in a machine now; `None` when it does not run.
 pub(crate) async fn look_into(
     cx: &Context,
-    provider: &dyn Provider,
     access: &Access,
     machine: &MachineSpec,
 ) -> Result<Option<Baseline>, EngineError> {
     let cx = &cx.within(LOOK);
     let reference = access.reference(&machine.id);
-    let seen = provider.inspect(cx, &reference).await?;
+    let seen = access.provider(&machine.id)?.inspect(cx, &reference).await?;
     let Some(seen) = seen.filter(|seen| seen.state == MachineState::Running) else { return Ok(None) };
-    let look = Look::enter(cx, provider, access, machine, 0).await?;
+    let look = Look::enter(cx, access, machine, 0).await?;
     let taken = Timestamp::now();
     let manifest = look.manifest(&Manifest::default()).await?;
     let texts = texts(&look, machine, &manifest).await?;

@@ -5,7 +5,7 @@ use crate::{Access, EngineError, Output};
 use bytes::Bytes;
 use rig_drift::{Classifier, File, Kind, Manifest, parse};
 use rig_model::{DriftClass, MachineSpec};
-use rig_provider_api::{Changes, Context, PathChangeKind, Provider};
+use rig_provider_api::{Changes, Context, PathChangeKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Up to this size, in bytes, a file's content is hashed; of a larger one size and time must do. Configuration, scripts and
@@ -82,16 +82,15 @@ impl<'a> Look<'a> {
     /// previous look saw.
     pub(crate) async fn enter(
         cx: &'a Context,
-        provider: &'a dyn Provider,
-        access: &Access,
+        access: &'a Access,
         machine: &'a MachineSpec,
         trusted: i64,
     ) -> Result<Self, EngineError> {
         Ok(Self {
             cx,
-            inside: Inside::enter(cx, provider, access, machine).await?,
+            inside: Inside::enter(cx, access, machine).await?,
             classifier: classifier(machine)?,
-            changes: provider.changes(),
+            changes: access.provider(&machine.id)?.changes(),
             mounts: mounts(machine),
             trusted,
             hashed: HASHED,

@@ -29,12 +29,8 @@ enum Way<'a> {
 
 impl<'a> Inside<'a> {
     /// The way into a machine: through its provider where that is possible, else over SSH.
-    pub(crate) async fn enter(
-        cx: &Context,
-        provider: &'a dyn Provider,
-        access: &Access,
-        machine: &MachineSpec,
-    ) -> Result<Self, EngineError> {
+    pub(crate) async fn enter(cx: &Context, access: &'a Access, machine: &MachineSpec) -> Result<Self, EngineError> {
+        let provider = access.provider(&machine.id)?.as_ref();
         let way = if provider.exec().is_some() {
             Way::Exec(provider)
         } else {

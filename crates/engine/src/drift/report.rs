@@ -83,7 +83,7 @@ async fn one(
     seen: &ObservedMachine,
     since: &Since,
 ) -> Result<MachineDrift, EngineError> {
-    let provider = session.provider.as_ref();
+    let provider = session.providers.having(seen)?;
     if !seen.state.is_running() {
         return Err(EngineError::NotRunning { machine: machine.id.clone(), state: seen.state.to_string() });
     }
@@ -107,7 +107,7 @@ async fn one(
         None => (None, Manifest::default(), Since::Box),
     };
     let trusted = taken.map_or(0, |taken| taken.as_second());
-    let look = Look::enter(cx, provider, access, machine, trusted).await?;
+    let look = Look::enter(cx, access, machine, trusted).await?;
     let now = look.manifest(&before).await?;
     gaps.extend(now.gaps.iter().cloned());
     let drift = compare(&before, &now, &look.classifier);

@@ -2,13 +2,13 @@
 
 use super::{await_machine::Waiting, deaths::Deaths};
 use crate::{
-    Access, EngineError, EventSink, Makes,
+    Access, EngineError, EventSink, Makes, Providers,
     command::run_command,
     probe::{self, Prober},
     snapshot,
 };
 use futures_util::StreamExt;
-use rig_model::{Action, Name, RestartPolicy};
+use rig_model::{Action, Name, Operation, RestartPolicy};
 use rig_provider_api::{Context, ExecRequest, LogRequest, MachineRef, Provider, StopMode};
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ const LEAVE_KEPT: usize = 8 << 10;
 
 /// Everything that operations share.
 pub(super) struct Shared {
-    pub(super) provider: Arc<dyn Provider>,
+    pub(super) providers: Providers,
     pub(super) prober: Prober,
     pub(super) workspace: Name,
     pub(super) makes: Arc<dyn Makes>,
@@ -76,28 +76,48 @@ impl Shared {
     pub(super) async fn perform(
         &self,
         cx: &Context,
+        operation: &Operation,
+        restart: RestartPolicy,
+    ) -> Result<(), EngineError> {
+        match &operation.provider {
+            Some(provider) => self.ask(cx, self.providers.get(provider)?.as_ref(), &operation.action, restart).await,
+            None => self.do_for_all(cx, &operation.action).await,
+        }
+    }
+
+    /// What is done on this host, whoever needs it.
+    async fn do_for_all(&self, cx: &Context, action: &Action) -> Result<(), EngineError> {
+        match action {
+            Action::FetchArtifact { artifact } => self.makes.fetch(cx, artifact).await.map(drop),
+            _ => Err(EngineError::Host { doing: action.to_string(), why: "no provider was named".to_owned() }),
+        }
+    }
+
+    /// What is asked of a provider.
+    async fn ask(
+        &self,
+        cx: &Context,
+        provider: &dyn Provider,
         action: &Action,
         restart: RestartPolicy,
     ) -> Result<(), EngineError> {
+        let lacks = |capability| lacks(provider, capability, action);
         let machine = |id: &rig_model::MachineId| MachineRef { workspace: self.workspace.clone(), id: id.clone() };
-        let provider = self.provider.as_ref();
         match action {
-            Action::FetchArtifact { artifact } => {
-                self.makes.fetch(cx, artifact).await?;
-            }
+            Action::FetchArtifact { .. } => self.do_for_all(cx, action).await?,
             Action::BuildBox { name, digest, no_cache, .. } => {
-                self.makes.make_box(cx, name, digest, *no_cache).await?;
+                self.makes.make_box(cx, provider, name, digest, *no_cache).await?;
             }
             Action::CreateNetwork { network } => {
-                let networks = provider.networks().ok_or_else(|| self.lacks("networks", action))?;
+                let networks = provider.networks().ok_or_else(|| lacks("networks"))?;
                 networks.create_network(cx, &self.workspace, network).await?;
             }
             Action::RemoveNetwork { native, .. } => {
-                let networks = provider.networks().ok_or_else(|| self.lacks("networks", action))?;
+                let networks = provider.networks().ok_or_else(|| lacks("networks"))?;
                 networks.remove_network(cx, native).await?;
             }
             Action::RemoveVolume { native, .. } => {
-                let volumes = provider.volumes().ok_or_else(|| self.lacks("volumes", action))?;
+                let volumes = provider.volumes().ok_or_else(|| lacks("volumes"))?;
                 volumes.remove_volume(cx, native).await?;
             }
             Action::CreateMachine { machine } => provider.create(cx, machine).await?,
@@ -110,15 +130,17 @@ impl Shared {
                 self.access.destroyed(id).await?;
             }
             Action::SaveSnapshot { machine: id, name, spec } => {
-                let capability = provider.snapshots().ok_or_else(|| self.lacks("snapshots", action))?;
-                snapshot::save(cx, capability, &self.access, self.sink.as_ref(), (id, spec.as_deref()), name).await?;
+                let capability = provider.snapshots().ok_or_else(|| lacks("snapshots"))?;
+                let known = (id, spec.as_deref());
+                snapshot::save(cx, (provider, capability), &self.access, self.sink.as_ref(), known, name).await?;
             }
             Action::RestoreSnapshot { machine: id, name, taken } => {
-                let capability = provider.snapshots().ok_or_else(|| self.lacks("snapshots", action))?;
-                snapshot::restore(cx, capability, &self.access, self.sink.as_ref(), id, (name, *taken)).await?;
+                let capability = provider.snapshots().ok_or_else(|| lacks("snapshots"))?;
+                let what = (name, *taken);
+                snapshot::restore(cx, (provider, capability), &self.access, self.sink.as_ref(), id, what).await?;
             }
             Action::DeleteSnapshot { machine: id, name } => {
-                let capability = provider.snapshots().ok_or_else(|| self.lacks("snapshots", action))?;
+                let capability = provider.snapshots().ok_or_else(|| lacks("snapshots"))?;
                 snapshot::delete(cx, capability, &self.access, id, name).await?;
             }
             Action::Connect { machine: id } => {
@@ -128,48 +150,27 @@ impl Shared {
                 self.access.run_step(cx, self.sink.as_ref(), self.makes.as_ref(), id, (step, stale)).await?;
             }
             Action::Leave { machine: id, command, timeout } => {
-                self.leave(&cx.within(*timeout), &machine(id), command).await?;
+                leave(&cx.within(*timeout), provider, &machine(id), command).await?;
             }
-            Action::AwaitReady { machine: id, ready } => self.waiting(machine(id), restart).ready(cx, ready).await?,
-            Action::AwaitDone { machine: id, timeout } => self.waiting(machine(id), restart).done(cx, *timeout).await?,
+            Action::AwaitReady { machine: id, ready } => {
+                self.waiting(provider, machine(id), restart).ready(cx, ready).await?;
+            }
+            Action::AwaitDone { machine: id, timeout } => {
+                self.waiting(provider, machine(id), restart).done(cx, *timeout).await?;
+            }
         }
         Ok(())
     }
 
-    /// Lets a machine hand over what it has.
-    async fn leave(&self, cx: &Context, machine: &MachineRef, command: &[String]) -> Result<(), EngineError> {
-        let words: Vec<rig_model::Text> = command.iter().map(rig_model::Text::literal).collect();
-        let request = ExecRequest { command: probe::shell_or_words(&words), ..ExecRequest::default() };
-        let output = run_command(self.provider.as_ref(), cx, machine, &request, LEAVE_KEPT).await?;
-        if output.code == 0 {
-            return Ok(());
-        }
-        let text = [output.stdout, output.stderr].concat();
-        let lines: Vec<String> = String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
-        Err(EngineError::Leave {
-            machine: machine.id.clone(),
-            command: command.join(" "),
-            ending: format!("ended with exit code {}", output.code),
-            tail: lines[lines.len().saturating_sub(TAIL as usize)..].to_vec(),
-        })
-    }
-
-    fn waiting(&self, machine: MachineRef, restart: RestartPolicy) -> Waiting<'_> {
+    fn waiting<'a>(&'a self, provider: &'a dyn Provider, machine: MachineRef, restart: RestartPolicy) -> Waiting<'a> {
         Waiting {
-            provider: self.provider.as_ref(),
+            provider,
+            providers: &self.providers,
             prober: &self.prober,
             machine,
             deaths: &self.deaths,
             sink: self.sink.as_ref(),
             restart,
-        }
-    }
-
-    fn lacks(&self, capability: &'static str, action: &Action) -> EngineError {
-        EngineError::Capability {
-            provider: self.provider.id().to_string(),
-            capability,
-            wanted_for: format!("{} {}", action.verb(), action.object()),
         }
     }
 }
@@ -189,4 +190,31 @@ pub(crate) async fn log_tail(provider: &dyn Provider, machine: &MachineRef) -> V
     };
     let text = cx.run("reading the log", read).await.unwrap_or_default();
     String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
+}
+
+/// Lets a machine hand over what it has.
+async fn leave(
+    cx: &Context,
+    provider: &dyn Provider,
+    machine: &MachineRef,
+    command: &[String],
+) -> Result<(), EngineError> {
+    let words: Vec<rig_model::Text> = command.iter().map(rig_model::Text::literal).collect();
+    let request = ExecRequest { command: probe::shell_or_words(&words), ..ExecRequest::default() };
+    let output = run_command(provider, cx, machine, &request, LEAVE_KEPT).await?;
+    if output.code == 0 {
+        return Ok(());
+    }
+    let text = [output.stdout, output.stderr].concat();
+    let lines: Vec<String> = String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
+    Err(EngineError::Leave {
+        machine: machine.id.clone(),
+        command: command.join(" "),
+        ending: format!("ended with exit code {}", output.code),
+        tail: lines[lines.len().saturating_sub(TAIL as usize)..].to_vec(),
+    })
+}
+
+fn lacks(provider: &dyn Provider, capability: &'static str, action: &Action) -> EngineError {
+    EngineError::Capability { provider: provider.id().to_string(), capability, wanted_for: action.to_string() }
 }

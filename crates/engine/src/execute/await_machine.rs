@@ -4,7 +4,7 @@ use super::{
     action::log_tail,
     deaths::{Deaths, End},
 };
-use crate::{EngineError, EventSink, probe::Prober};
+use crate::{EngineError, EventSink, Providers, probe::Prober};
 use rig_model::{Event, Exit, MachineId, MachineState, Progress, ReadySpec, RestartPolicy};
 use rig_provider_api::{Context, MachineRef, Provider};
 use std::time::Duration;
@@ -19,7 +19,10 @@ const MOST_RESTARTS: u32 = 5;
 
 /// One wait.
 pub(super) struct Waiting<'a> {
+    /// Who has the machine.
     pub(super) provider: &'a dyn Provider,
+    /// Who has the others.
+    pub(super) providers: &'a Providers,
     pub(super) prober: &'a Prober,
     pub(super) machine: MachineRef,
     pub(super) deaths: &'a Deaths,
@@ -143,7 +146,8 @@ impl Waiting<'_> {
             return Ok(());
         }
         let machine = MachineRef { workspace: self.machine.workspace.clone(), id: other.clone() };
-        let Some(seen) = self.provider.inspect(cx, &machine).await? else {
+        let provider = self.providers.of(other)?.as_ref();
+        let Some(seen) = provider.inspect(cx, &machine).await? else {
             return Err(EngineError::Gone { machine: other.clone() });
         };
         let comes_back = seen.fields.iter().any(|field| field.path == "restart");
@@ -151,7 +155,7 @@ impl Waiting<'_> {
             return Ok(());
         }
         let exit = seen.exit.map_or_else(|| "ended".to_owned(), |exit| exit.to_string());
-        let tail = log_tail(self.provider, &machine).await;
+        let tail = log_tail(provider, &machine).await;
         Err(EngineError::Died { machine: other.clone(), exit, tail })
     }
 

@@ -4,7 +4,7 @@ use super::{
     action::{Shared, ends_at_interrupt, limit, log_tail, only_waits},
     deaths::{Deaths, Watcher},
 };
-use crate::{Access, EngineError, EventSink, Interrupt, Makes, probe::Prober, sink::OperationProgress};
+use crate::{Access, EngineError, EventSink, Interrupt, Makes, Providers, probe::Prober, sink::OperationProgress};
 use futures_util::{StreamExt, stream};
 use rig_model::{
     Action, Event, MachineId, MachineState, OpId, Operation, Outcome, Phase, Plan, RestartPolicy, seconds,
@@ -26,7 +26,7 @@ const NOTICE: Duration = Duration::from_millis(300);
 /// Carries plans out.
 pub struct Executor {
     /// Who brings machines up.
-    pub provider: Arc<dyn Provider>,
+    pub providers: Providers,
     /// Who makes boxes and fetches artifacts.
     pub makes: Arc<dyn Makes>,
     /// The way into machines over SSH.
@@ -114,8 +114,8 @@ impl Executor {
         self.sink.emit(Event::Started { operations: plan.operations.len() });
         let deaths = Arc::new(Deaths::default());
         let shared = Arc::new(Shared {
-            provider: self.provider.clone(),
-            prober: Prober::new(self.provider.clone()),
+            providers: self.providers.clone(),
+            prober: Prober::new(self.providers.clone()),
             workspace: workspace.clone(),
             makes: self.makes.clone(),
             access: self.access.clone(),
@@ -128,7 +128,10 @@ impl Executor {
             Duration::from_secs(24 * 3600),
             Arc::new(rig_provider_api::NoProgress),
         );
-        let _watcher = waits.then(|| Watcher::start(self.provider.clone(), workspace.clone(), deaths, cx));
+        let watch = |provider: &Arc<dyn Provider>| {
+            Watcher::start(provider.clone(), workspace.clone(), deaths.clone(), cx.clone())
+        };
+        let _watchers: Vec<Watcher> = self.providers.iter().filter(|_| waits).map(watch).collect();
         let mut walk = Walk::new(plan);
         let mut tasks: JoinSet<Ended> = JoinSet::new();
         let mut phases = Spans::default();
@@ -208,11 +211,11 @@ impl Executor {
         let token = if ends_at_interrupt(&operation.action) { &self.interrupt.stop } else { &self.interrupt.abort };
         let progress = Arc::new(OperationProgress { op: operation.id, sink: self.sink.clone() });
         let cx = Context::new(token.clone(), limit(&operation.action), progress);
-        let (shared, action, op) = (shared.clone(), operation.action.clone(), operation.id);
+        let (shared, operation) = (shared.clone(), operation.clone());
         tasks.spawn(async move {
             let began = Instant::now();
-            let result = shared.perform(&cx, &action, restart).await;
-            Ended { op, began, result }
+            let result = shared.perform(&cx, &operation, restart).await;
+            Ended { op: operation.id, began, result }
         });
     }
 
@@ -280,11 +283,11 @@ impl Executor {
             return;
         }
         tokio::time::sleep(NOTICE.saturating_sub(elapsed())).await;
-        let observed = match self.provider.observe(&cx, workspace, ObserveScope::MACHINES).await {
+        let observed = match self.providers.observe(&cx, workspace, ObserveScope::MACHINES).await {
             Ok(observed) => observed,
             Err(error) => {
                 let title = "see whether all machines run".to_owned();
-                report.failed.push(OperationFailure { title, machine: None, error: error.into() });
+                report.failed.push(OperationFailure { title, machine: None, error });
                 return;
             }
         };
@@ -293,11 +296,13 @@ impl Executor {
                 continue;
             }
             let machine = MachineRef { workspace: workspace.clone(), id: seen.id.clone() };
-            let exit = match self.provider.inspect(&cx, &machine).await {
+            // It was observed through one of them.
+            let Ok(provider) = self.providers.having(&seen) else { continue };
+            let exit = match provider.inspect(&cx, &machine).await {
                 Ok(Some(closer)) => closer.exit.map_or_else(|| "ended".to_owned(), |exit| exit.to_string()),
                 _ => "ended".to_owned(),
             };
-            let tail = log_tail(self.provider.as_ref(), &machine).await;
+            let tail = log_tail(provider.as_ref(), &machine).await;
             report.failed.push(OperationFailure {
                 title: format!("start machine {}", seen.id),
                 machine: Some(seen.id.clone()),
@@ -318,8 +323,8 @@ impl Executor {
         stream::iter(machines)
             .map(|id| async move {
                 let machine = MachineRef { workspace: workspace.clone(), id: (*id).clone() };
-                let seen = self.provider.inspect(cx, &machine).await;
-                matches!(seen, Ok(Some(seen)) if seen.process == Some(true))
+                let Ok(provider) = self.providers.of(id) else { return false };
+                matches!(provider.inspect(cx, &machine).await, Ok(Some(seen)) if seen.process == Some(true))
             })
             .buffer_unordered(self.jobs.max(1))
             .all(std::future::ready)

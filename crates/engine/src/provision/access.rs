@@ -2,7 +2,7 @@
 //! connection to each machine for as long as a command runs.
 
 use super::enrol;
-use crate::{EngineError, Session};
+use crate::{EngineError, Providers, Session};
 use async_trait::async_trait;
 use camino::Utf8Path;
 use rig_model::{MachineId, MachineState, Name, SshSpec, Workspace};
@@ -55,7 +55,7 @@ impl Provisioning {
 
 /// The way into the machines of a workspace.
 pub struct Access {
-    pub(super) provider: Arc<dyn Provider>,
+    providers: Providers,
     pub(super) layout: Layout,
     /// The host's proxies: sessions over SSH do not see the environment that the machine was made with.
     pub(super) proxies: Vec<(String, String)>,
@@ -80,7 +80,7 @@ impl Access {
             Some((machine.id.clone(), Door { ssh, session: Mutex::default() }))
         });
         Self {
-            provider: session.provider.clone(),
+            providers: session.providers.clone(),
             proxies: session.proxies.clone(),
             workspace: session.workspace.name.clone(),
             machines: doors.collect(),
@@ -151,9 +151,12 @@ impl Access {
         self.keys.get_or_try_init(make).await
     }
 
-    /// Who has the machines.
-    pub(crate) fn provider(&self) -> &dyn Provider {
-        self.provider.as_ref()
+    /// Who has a machine that the file declares.
+    ///
+    /// # Errors
+    /// When the file does not declare it, or its provider is not at hand.
+    pub(crate) fn provider(&self, machine: &MachineId) -> Result<&Arc<dyn Provider>, EngineError> {
+        self.providers.of(machine)
     }
 
     /// Where things are kept.
@@ -197,7 +200,7 @@ impl Access {
 
     /// The identity of a machine that runs.
     async fn native(&self, cx: &Context, machine: &MachineId) -> Result<String, EngineError> {
-        match self.provider.inspect(cx, &self.reference(machine)).await? {
+        match self.provider(machine)?.inspect(cx, &self.reference(machine)).await? {
             Some(seen) if seen.state == MachineState::Running => Ok(seen.native),
             Some(seen) => Err(EngineError::NotRunning { machine: machine.clone(), state: seen.state.to_string() }),
             None => Err(EngineError::NotRunning { machine: machine.clone(), state: "not there".to_owned() }),
@@ -213,7 +216,7 @@ impl Access {
     ) -> Result<MachineRecord, EngineError> {
         let public = self.keys().await?.public_line().map_err(|error| EngineError::ssh(machine, error))?;
         let reference = self.reference(machine);
-        let host_keys = enrol::enrol(self.provider.as_ref(), cx, &reference, &ssh.user, &public).await?;
+        let host_keys = enrol::enrol(self.provider(machine)?.as_ref(), cx, &reference, &ssh.user, &public).await?;
         let record = MachineRecord { native: native.clone(), host_keys: host_keys.clone(), steps: Vec::new() };
         self.update(machine, move |known| {
             // Steps are those of the machine that they were done on.
@@ -249,8 +252,11 @@ impl Access {
         let failed = |error| EngineError::ssh(machine, error);
         let host_keys = record.host_keys.iter().map(|line| HostKey::parse(line)).collect::<Result<_, _>>();
         let trust = Trust::Pinned(host_keys.map_err(failed)?);
-        let dialer =
-            ProviderDialer { provider: self.provider.clone(), machine: self.reference(machine), port: ssh.port };
+        let dialer = ProviderDialer {
+            provider: self.provider(machine)?.clone(),
+            machine: self.reference(machine),
+            port: ssh.port,
+        };
         let credentials = Credentials::key(ssh.user.clone(), self.keys().await?.clone());
         let patience = Patience { deadline: cx.deadline(), cancel: cx.cancel().clone() };
         let waiting = |why: &str| cx.progress(rig_model::Progress::step(why));

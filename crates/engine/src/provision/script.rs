@@ -182,11 +182,9 @@ impl Access {
     async fn last_words(&self, machine: &MachineId, said: Vec<String>) -> Vec<String> {
         let reference = self.reference(machine);
         let cx = Context::alone(Duration::from_secs(3));
-        let runs = self.provider.inspect(&cx, &reference).await;
-        match runs {
-            Ok(Some(seen)) if !seen.state.is_running() => {
-                crate::execute::log_tail(self.provider.as_ref(), &reference).await
-            }
+        let Ok(provider) = self.provider(machine) else { return said };
+        match provider.inspect(&cx, &reference).await {
+            Ok(Some(seen)) if !seen.state.is_running() => crate::execute::log_tail(provider.as_ref(), &reference).await,
             _ => said,
         }
     }
@@ -194,9 +192,10 @@ impl Access {
     /// Restarts a machine as its provider does it, and waits until it lets rig in again.
     async fn reboot(&self, cx: &Context, machine: &MachineId) -> Result<(), EngineError> {
         let reference = self.reference(machine);
+        let provider = self.provider(machine)?;
         self.forget(machine).await;
-        self.provider.stop(cx, &reference, StopMode::Graceful(GRACE)).await?;
-        self.provider.start(cx, &reference).await?;
+        provider.stop(cx, &reference, StopMode::Graceful(GRACE)).await?;
+        provider.start(cx, &reference).await?;
         self.session(cx, machine).await.map(drop)
     }
 }

@@ -2,14 +2,14 @@
 
 use super::Graph;
 use crate::BoxTable;
-use rig_model::{Action, BoxName, Cause, Name, OpId, Plan, Workspace};
+use rig_model::{Action, BoxName, Cause, Name, OpId, Plan, ProviderId, Workspace};
 use std::collections::BTreeMap;
 
 /// The operations of a plan that make boxes and fetch artifacts.
 pub(crate) struct BoxOps<'a> {
     workspace: &'a Workspace,
     table: &'a BoxTable,
-    made: BTreeMap<BoxName, OpId>,
+    made: BTreeMap<(ProviderId, BoxName), OpId>,
     fetched: BTreeMap<Name, OpId>,
 }
 
@@ -18,14 +18,20 @@ impl<'a> BoxOps<'a> {
         Self { workspace, table, made: BTreeMap::new(), fetched: BTreeMap::new() }
     }
 
-    /// The operation that makes a box; nothing when it is there. Of two causes the first counts.
-    pub(crate) fn make(&mut self, graph: &mut Graph, name: &BoxName, cause: Cause) -> Option<OpId> {
-        if let Some(op) = self.made.get(name) {
+    /// The operation that makes a box of a provider; nothing when it is there. Of two causes the first counts.
+    pub(crate) fn make(
+        &mut self,
+        graph: &mut Graph,
+        (provider, name): (&ProviderId, &BoxName),
+        cause: Cause,
+    ) -> Option<OpId> {
+        let key = (provider.clone(), name.clone());
+        if let Some(op) = self.made.get(&key) {
             return Some(*op);
         }
-        let choice = self.table.get(name).filter(|choice| !choice.present)?;
+        let choice = self.table.get(&key).filter(|choice| !choice.present)?;
         let needed = || Cause::NeededBy { what: format!("box {name}") };
-        let parent = choice.parent.as_ref().and_then(|parent| self.make(graph, parent, needed()));
+        let parent = choice.parent.as_ref().and_then(|parent| self.make(graph, (provider, parent), needed()));
         let mut after: Vec<OpId> = parent.into_iter().collect();
         after.extend(choice.artifacts.iter().filter_map(|artifact| self.fetch(graph, artifact, needed())));
         let action = Action::BuildBox {
@@ -34,8 +40,8 @@ impl<'a> BoxOps<'a> {
             digest: choice.digest.clone(),
             no_cache: choice.no_cache,
         };
-        let op = graph.add(action, cause, after);
-        self.made.insert(name.clone(), op);
+        let op = graph.ask(provider, action, cause, after);
+        self.made.insert(key, op);
         Some(op)
     }
 
@@ -45,7 +51,7 @@ impl<'a> BoxOps<'a> {
             return Some(*op);
         }
         let artifact = self.workspace.artifacts.get(name)?;
-        let op = graph.add(Action::FetchArtifact { artifact: Box::new(artifact.clone()) }, cause, []);
+        let op = graph.for_all(Action::FetchArtifact { artifact: Box::new(artifact.clone()) }, cause, []);
         self.fetched.insert(name.clone(), op);
         Some(op)
     }
@@ -57,9 +63,9 @@ pub fn build_boxes(workspace: &Workspace, boxes: &BoxTable) -> Plan {
     let mut graph = Graph::default();
     let mut ops = BoxOps::new(workspace, boxes);
     // Parents stand before children in the table.
-    for (name, choice) in boxes {
+    for ((provider, name), choice) in boxes {
         let cause = if choice.no_cache { Cause::Requested } else { Cause::Missing };
-        ops.make(&mut graph, name, cause);
+        ops.make(&mut graph, (provider, name), cause);
     }
     graph.finish(workspace)
 }

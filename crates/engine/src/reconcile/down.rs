@@ -49,7 +49,7 @@ pub(super) fn stop_all(
                 .is_some_and(|spec| spec.dependencies().any(|dependency| dependency.machine == machine.id))
         });
         let after: Vec<OpId> = dependents.filter_map(|other| stops.get(&other.id).copied()).collect();
-        let op = graph.add(stop(workspace, &machine.id), Cause::Requested, after);
+        let op = graph.ask(&machine.provider, stop(workspace, &machine.id), Cause::Requested, after);
         stops.insert(&machine.id, op);
     }
     stops.into_values().collect()
@@ -74,12 +74,13 @@ pub fn destroy(workspace: &Workspace, observed: &Observed, selection: &Selection
                 name: network.name.clone(),
                 native: network.native.clone(),
             };
-            graph.add(action, Cause::Requested, members.iter().filter_map(|id| gone.get(id).copied()));
+            let members = members.iter().filter_map(|id| gone.get(id).copied());
+            graph.ask(&network.provider, action, Cause::Requested, members);
         }
     }
     for snapshot in observed.snapshots.iter().filter(|snapshot| selection.contains(&snapshot.machine)) {
         let action = Action::DeleteSnapshot { machine: snapshot.machine.clone(), name: snapshot.name.clone() };
-        graph.add(action, Cause::Requested, gone.get(&snapshot.machine).copied());
+        graph.ask(&snapshot.provider, action, Cause::Requested, gone.get(&snapshot.machine).copied());
     }
     if options.volumes {
         for volume in observed.volumes.iter().filter(|volume| selection.contains(&volume.machine)) {
@@ -88,7 +89,7 @@ pub fn destroy(workspace: &Workspace, observed: &Observed, selection: &Selection
                 name: volume.name.clone(),
                 native: volume.native.clone(),
             };
-            graph.add(action, Cause::Requested, gone.get(&volume.machine).copied());
+            graph.ask(&volume.provider, action, Cause::Requested, gone.get(&volume.machine).copied());
         }
     }
     graph.finish(workspace)
@@ -105,9 +106,9 @@ pub(super) fn remove(
     let keeps_data = machine.fields.iter().any(|field| field.path.starts_with("volume."));
     let mut after: Vec<OpId> = after.into_iter().collect();
     if keeps_data && machine.state.is_running() {
-        after = vec![graph.add(stop(workspace, &machine.id), cause.clone(), after)];
+        after = vec![graph.ask(&machine.provider, stop(workspace, &machine.id), cause.clone(), after)];
     }
-    graph.add(Action::DestroyMachine { machine: machine.id.clone() }, cause.clone(), after)
+    graph.ask(&machine.provider, Action::DestroyMachine { machine: machine.id.clone() }, cause.clone(), after)
 }
 
 /// Stops one machine with the time that its file gives it.

@@ -4,8 +4,8 @@ use super::{addresses::Addresses, ports::HostPorts};
 use crate::PlanError;
 use camino::{Utf8Path, Utf8PathBuf};
 use rig_model::{
-    Attachment, BoxName, Bytes, MachineId, MachineSpec, Mount, Name, OWN_FOLDER, ResolvedMachine, Text, TmpfsSpec,
-    Workspace,
+    Attachment, BoxName, Bytes, MachineId, MachineSpec, Mount, Name, OWN_FOLDER, ProviderId, ResolvedMachine, Text,
+    TmpfsSpec, Workspace,
 };
 use std::net::Ipv4Addr;
 
@@ -19,8 +19,8 @@ pub(crate) struct Resolver<'a> {
     pub(crate) folder: &'a Utf8Path,
     pub(crate) addresses: &'a Addresses,
     pub(crate) ports: &'a HostPorts,
-    /// The reference of each box.
-    pub(crate) image: &'a dyn Fn(&BoxName) -> Option<String>,
+    /// The reference that each box has at a provider.
+    pub(crate) image: &'a dyn Fn(&ProviderId, &BoxName) -> Option<String>,
     /// The host's proxies, for machines.
     pub(crate) proxies: &'a [(String, String)],
 }
@@ -60,7 +60,7 @@ impl Resolver<'_> {
             idiom: spec.idiom,
             provider: spec.provider.clone(),
             box_name: spec.box_name.clone(),
-            image: (self.image)(&spec.box_name).ok_or_else(unresolved)?,
+            image: (self.image)(&spec.provider, &spec.box_name).ok_or_else(unresolved)?,
             flavor: spec.flavor.clone(),
             hostname: spec.hostname.clone(),
             networks: spec.networks.iter().map(|attachment| self.attachment(&spec.id, &attachment.network)).collect(),

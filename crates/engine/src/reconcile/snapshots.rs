@@ -6,10 +6,10 @@ use super::{
     down::stop_all,
     up::{MachineOps, dependencies_first, is_one_shot},
 };
-use crate::{PlanError, Selection};
+use crate::{Engines, PlanError, Selection};
 use rig_model::{
-    Action, Cause, EngineFacts, MachineId, MachineSpec, Name, Observed, ObservedMachine, ObservedSnapshot, OpId, Plan,
-    PlanNote, TakenSnapshot, Workspace,
+    Action, Cause, MachineId, MachineSpec, Name, Observed, ObservedMachine, ObservedSnapshot, OpId, Plan, PlanNote,
+    ProviderId, TakenSnapshot, Workspace,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -44,14 +44,15 @@ pub fn save_snapshots(
     }
     let mut graph = Graph::default();
     let cleared = clear(&mut graph, observed, selection);
-    for id in machines {
+    for seen in observed.machines.iter().filter(|seen| machines.contains(&&seen.id)) {
+        let id = &seen.id;
         let mut after: Vec<OpId> = cleared.get(id).cloned().unwrap_or_default();
         if taken.contains(id) {
-            after.push(graph.add(delete(id, name), Cause::Requested, []));
+            after.push(graph.ask(&seen.provider, delete(id, name), Cause::Requested, []));
         }
         let spec = workspace.machine(id).cloned().map(Box::new);
         let action = Action::SaveSnapshot { machine: id.clone(), name: name.clone(), spec };
-        graph.add(action, Cause::Requested, after);
+        graph.ask(&seen.provider, action, Cause::Requested, after);
     }
     Ok(graph.finish(workspace))
 }
@@ -66,16 +67,16 @@ pub fn restore_snapshots(
     observed: &Observed,
     selection: &Selection,
     name: &Name,
-    engine: &EngineFacts,
+    engines: &Engines,
 ) -> Result<Plan, PlanError> {
     let targets = targets(observed, selection, name)?;
-    let runs = |id: &MachineId| targets.get(id).is_some_and(|taken| taken.running);
+    let runs = |id: &MachineId| targets.get(id).is_some_and(|target| target.taken.running);
     // What is restored and rests makes room.
     let others = Observed {
         machines: observed.machines.iter().filter(|seen| !targets.contains_key(&seen.id)).cloned().collect(),
         ..Observed::default()
     };
-    let budget = budget::check_budget(workspace, &others, &runs, engine)?;
+    let budget = budget::check_budget(workspace, &others, &runs, engines)?;
     let mut graph = Graph::default();
     let cleared = clear(&mut graph, observed, selection);
     // Nothing is lost before everything has stopped, and nothing starts before everything is what it was: services of a
@@ -83,10 +84,10 @@ pub fn restore_snapshots(
     let mut after = stop_all(&mut graph, workspace, observed, &|id| targets.contains_key(id));
     after.extend(cleared.into_values().flatten());
     let mut restored = Vec::new();
-    for (id, taken) in &targets {
+    for (id, Target { provider, taken }) in &targets {
         note_other_form(&mut graph, observed, id, name, taken);
         let action = Action::RestoreSnapshot { machine: (*id).clone(), name: name.clone(), taken: taken.at };
-        restored.push(graph.add(action, Cause::Requested, after.clone()));
+        restored.push(graph.ask(provider, action, Cause::Requested, after.clone()));
     }
     let ip = |id: &MachineId| address(workspace, observed, &targets, id);
     let mut ops: BTreeMap<&MachineId, MachineOps> = BTreeMap::new();
@@ -96,11 +97,11 @@ pub fn restore_snapshots(
         let made = start(&mut graph, workspace, spec, after, &ip)?;
         ops.insert(&spec.id, made);
     }
-    for id in targets.keys().filter(|id| runs(id) && workspace.machine(id).is_none()) {
+    for (id, target) in targets.iter().filter(|(id, _)| runs(id) && workspace.machine(id).is_none()) {
         let action = Action::StartMachine { machine: (*id).clone(), restart: rig_model::RestartPolicy::No };
-        graph.add(action, Cause::Requested, restored.clone());
+        graph.ask(target.provider, action, Cause::Requested, restored.clone());
     }
-    if let Some(note) = budget {
+    for note in budget {
         graph.note(note);
     }
     Ok(graph.finish(workspace))
@@ -121,9 +122,9 @@ pub fn delete_snapshots(
     for snapshot in observed.snapshots.iter().filter(|snapshot| selection.contains(&snapshot.machine)) {
         if snapshot.name == *name {
             found = true;
-            graph.add(delete(&snapshot.machine, name), Cause::Requested, []);
+            graph.ask(&snapshot.provider, delete(&snapshot.machine, name), Cause::Requested, []);
         } else if snapshot.taken.is_none() {
-            graph.add(delete(&snapshot.machine, &snapshot.name), cut(), []);
+            graph.ask(&snapshot.provider, delete(&snapshot.machine, &snapshot.name), cut(), []);
         }
     }
     if !found {
@@ -147,12 +148,18 @@ pub fn newest_snapshot(observed: &Observed, selection: &Selection) -> Result<Nam
     newest.ok_or(PlanError::NoSnapshot { name: None, machines: Vec::new(), there: names(observed, &Selection::All) })
 }
 
+/// What a machine is brought back to.
+struct Target<'a> {
+    provider: &'a ProviderId,
+    taken: &'a TakenSnapshot,
+}
+
 /// What is restored of which machines: those that are there, and those that only the snapshot has.
 fn targets<'a>(
     observed: &'a Observed,
     selection: &'a Selection,
     name: &Name,
-) -> Result<BTreeMap<&'a MachineId, &'a TakenSnapshot>, PlanError> {
+) -> Result<BTreeMap<&'a MachineId, Target<'a>>, PlanError> {
     let holders = observed.snapshots.iter().filter(|snapshot| snapshot.name == *name && snapshot.taken.is_some());
     let mut meant: BTreeSet<&MachineId> = holders.map(|snapshot| &snapshot.machine).collect();
     meant.extend(observed.machines.iter().map(|machine| &machine.id));
@@ -161,7 +168,7 @@ fn targets<'a>(
         meant.extend(machines);
     }
     let (found, missing): (Vec<_>, Vec<_>) =
-        meant.into_iter().map(|id| (id, snapshot(observed, id, name))).partition(|(_, taken)| taken.is_some());
+        meant.into_iter().map(|id| (id, snapshot(observed, id, name))).partition(|(_, target)| target.is_some());
     if !missing.is_empty() || found.is_empty() {
         let machines = if found.is_empty() && selection.is_all() { &[][..] } else { &missing };
         return Err(PlanError::NoSnapshot {
@@ -170,13 +177,14 @@ fn targets<'a>(
             there: names(observed, selection),
         });
     }
-    Ok(found.into_iter().filter_map(|(id, taken)| Some((id, taken?))).collect())
+    Ok(found.into_iter().filter_map(|(id, target)| Some((id, target?))).collect())
 }
 
 /// A machine's complete snapshot of that name.
-fn snapshot<'a>(observed: &'a Observed, machine: &MachineId, name: &Name) -> Option<&'a TakenSnapshot> {
+fn snapshot<'a>(observed: &'a Observed, machine: &MachineId, name: &Name) -> Option<Target<'a>> {
     let is_it = |snapshot: &&ObservedSnapshot| snapshot.machine == *machine && snapshot.name == *name;
-    observed.snapshots.iter().find(is_it)?.taken.as_ref()
+    let found = observed.snapshots.iter().find(is_it)?;
+    Some(Target { provider: &found.provider, taken: found.taken.as_ref()? })
 }
 
 /// The names that there are, the newest first.
@@ -198,7 +206,7 @@ fn clear<'a>(graph: &mut Graph, observed: &'a Observed, selection: &Selection) -
     let mut cleared: BTreeMap<&MachineId, Vec<OpId>> = BTreeMap::new();
     let ours = observed.snapshots.iter().filter(|snapshot| selection.contains(&snapshot.machine));
     for snapshot in ours.filter(|snapshot| snapshot.taken.is_none()) {
-        let op = graph.add(delete(&snapshot.machine, &snapshot.name), cut(), []);
+        let op = graph.ask(&snapshot.provider, delete(&snapshot.machine, &snapshot.name), cut(), []);
         cleared.entry(&snapshot.machine).or_default().push(op);
     }
     cleared
@@ -234,18 +242,18 @@ fn start(
 ) -> Result<MachineOps, PlanError> {
     let mut ops = MachineOps::default();
     let action = Action::StartMachine { machine: spec.id.clone(), restart: spec.restart };
-    let started = graph.add(action, Cause::Requested, after);
+    let started = graph.ask(&spec.provider, action, Cause::Requested, after);
     ops.start = Some(started);
     if is_one_shot(workspace, &spec.id) {
         let action = Action::AwaitDone { machine: spec.id.clone(), timeout: spec.ready.timeout };
-        ops.done = Some(graph.add(action, Cause::Requested, [started]));
+        ops.done = Some(graph.ask(&spec.provider, action, Cause::Requested, [started]));
     } else if !spec.ready.probes.is_empty() {
         let ready = spec
             .ready
             .resolve(ip)
             .ok_or_else(|| PlanError::Unresolved { machine: spec.id.clone(), origin: spec.origin.clone() })?;
         let action = Action::AwaitReady { machine: spec.id.clone(), ready };
-        ops.ready = Some(graph.add(action, Cause::Requested, [started]));
+        ops.ready = Some(graph.ask(&spec.provider, action, Cause::Requested, [started]));
     }
     Ok(ops)
 }
@@ -254,11 +262,11 @@ fn start(
 fn address(
     workspace: &Workspace,
     observed: &Observed,
-    targets: &BTreeMap<&MachineId, &TakenSnapshot>,
+    targets: &BTreeMap<&MachineId, Target<'_>>,
     id: &MachineId,
 ) -> Option<Ipv4Addr> {
     let addresses = match targets.get(id) {
-        Some(taken) => &taken.addresses,
+        Some(target) => &target.taken.addresses,
         None => &observed.machines.iter().find(|seen| seen.id == *id)?.addresses,
     };
     let first = workspace.machine(id).and_then(|spec| spec.networks.first());

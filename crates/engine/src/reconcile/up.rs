@@ -4,11 +4,11 @@ mod provisioning;
 mod undeclared;
 
 use super::{Addresses, Graph, HostPorts, boxes::BoxOps, budget, changes::changes, down, resolve::Resolver};
-use crate::{BoxTable, PlanError, Provisioning, Selection};
+use crate::{BoxTable, Engines, PlanError, Provisioning, Selection};
 use camino::Utf8Path;
 use rig_model::{
-    Action, BoxName, Cause, Condition, Dependency, EngineFacts, MachineId, MachineSpec, MachineState, Name, Observed,
-    ObservedMachine, OpId, Plan, ResolvedMachine, Workspace,
+    Action, BoxName, Cause, Condition, Dependency, FieldChange, MachineId, MachineSpec, MachineState, Name, Observed,
+    ObservedMachine, OpId, Plan, ProviderId, ResolvedMachine, Workspace,
 };
 use std::collections::BTreeMap;
 
@@ -25,8 +25,8 @@ pub struct Desired<'a> {
     pub proxies: &'a [(String, String)],
     /// What provisioning steps hold, and which were done.
     pub provisioning: &'a Provisioning,
-    /// The engine, for the budget.
-    pub engine: &'a EngineFacts,
+    /// The engines, for the budget.
+    pub engines: &'a Engines,
 }
 
 /// How far `up` goes.
@@ -103,8 +103,10 @@ fn plan(
     let one = |error: PlanError| vec![error];
     let addresses = Addresses::assign(workspace, observed).map_err(one)?;
     let ports = HostPorts::assign(workspace, observed, &selected)?;
-    let budget = budget::check_budget(workspace, observed, &selected, desired.engine).map_err(one)?;
-    let image = |name: &BoxName| desired.boxes.get(name).map(|choice| choice.image.clone());
+    let budget = budget::check_budget(workspace, observed, &selected, desired.engines).map_err(one)?;
+    let image = |provider: &ProviderId, name: &BoxName| {
+        desired.boxes.get(&(provider.clone(), name.clone())).map(|choice| choice.image.clone())
+    };
     let resolver = Resolver {
         workspace,
         folder: desired.folder,
@@ -145,7 +147,7 @@ fn plan(
         return Err(errors);
     }
     let Planner { mut graph, machines, .. } = planner;
-    if let Some(note) = budget.filter(|_| !machines.is_empty()) {
+    for note in budget.into_iter().filter(|_| !machines.is_empty()) {
         graph.note(note);
     }
     Ok(graph.finish(workspace))
@@ -184,7 +186,8 @@ struct Planner<'a> {
     addresses: &'a Addresses,
     resolver: Resolver<'a>,
     graph: Graph,
-    networks: BTreeMap<(Name, Name), OpId>,
+    /// By provider, topology and name: each provider whose machines are on it has one of its own.
+    networks: BTreeMap<(ProviderId, Name, Name), OpId>,
     boxes: BoxOps<'a>,
     /// Removals that free addresses and ports for what is created.
     removed: Vec<OpId>,
@@ -198,7 +201,9 @@ impl Planner<'_> {
     fn remove_changed(&mut self, spec: &MachineSpec) -> Result<(), PlanError> {
         let Some(seen) = self.observed.machines.iter().find(|seen| seen.id == spec.id) else { return Ok(()) };
         let resolved = self.resolver.machine(spec)?;
-        let cause = if seen.digest != Some(resolved.digest()) {
+        let cause = if seen.provider != spec.provider {
+            Cause::Changed { changes: vec![moved(seen, spec)] }
+        } else if seen.digest != Some(resolved.digest()) {
             Cause::Changed { changes: changes(&seen.fields, &resolved.fields()) }
         } else if seen.state == MachineState::Dead {
             Cause::Unusable { state: seen.state.to_string() }
@@ -235,7 +240,8 @@ impl Planner<'_> {
                     MachineState::Paused => Cause::Unusable { state: seen.state.to_string() },
                     _ => Cause::Requested,
                 };
-                let stopped = self.graph.add(down::stop(self.desired.workspace, &spec.id), cause.clone(), []);
+                let stopped =
+                    self.graph.ask(&spec.provider, down::stop(self.desired.workspace, &spec.id), cause.clone(), []);
                 self.start(spec, Some(seen), cause, vec![stopped])
             }
             // A one-shot that ended well has done what it is for.
@@ -256,7 +262,7 @@ impl Planner<'_> {
     fn running(&mut self, spec: &MachineSpec, seen: &ObservedMachine) -> Result<(), PlanError> {
         if self.is_one_shot(&spec.id) {
             let action = Action::AwaitDone { machine: spec.id.clone(), timeout: spec.ready.timeout };
-            let done = self.graph.add(action, Cause::NotReady, []);
+            let done = self.graph.ask(&spec.provider, action, Cause::NotReady, []);
             self.machines.entry(spec.id.clone()).or_default().done = Some(done);
             return Ok(());
         }
@@ -278,8 +284,9 @@ impl Planner<'_> {
         let mut after = self.removed.clone();
         after.extend(self.network_ops(spec));
         let needed = Cause::NeededBy { what: format!("machine {}", spec.id) };
-        after.extend(self.boxes.make(&mut self.graph, &spec.box_name, needed));
-        let created = self.graph.add(Action::CreateMachine { machine: Box::new(resolved) }, cause.clone(), after);
+        after.extend(self.boxes.make(&mut self.graph, (&spec.provider, &spec.box_name), needed));
+        let action = Action::CreateMachine { machine: Box::new(resolved) };
+        let created = self.graph.ask(&spec.provider, action, cause.clone(), after);
         self.start(spec, None, cause, vec![created])
     }
 
@@ -293,11 +300,11 @@ impl Planner<'_> {
     ) -> Result<(), PlanError> {
         after.extend(self.reached(&spec.after));
         let action = Action::StartMachine { machine: spec.id.clone(), restart: spec.restart };
-        let started = self.graph.add(action, cause.clone(), after);
+        let started = self.graph.ask(&spec.provider, action, cause.clone(), after);
         self.machines.entry(spec.id.clone()).or_default().start = Some(started);
         if self.is_one_shot(&spec.id) {
             let action = Action::AwaitDone { machine: spec.id.clone(), timeout: spec.ready.timeout };
-            let done = self.graph.add(action, cause, [started]);
+            let done = self.graph.ask(&spec.provider, action, cause, [started]);
             self.machines.entry(spec.id.clone()).or_default().done = Some(done);
             return Ok(());
         }
@@ -324,7 +331,8 @@ impl Planner<'_> {
             .ready
             .resolve(&|machine| self.resolver.ip(machine))
             .ok_or_else(|| PlanError::Unresolved { machine: spec.id.clone(), origin: spec.origin.clone() })?;
-        let op = self.graph.add(Action::AwaitReady { machine: spec.id.clone(), ready }, cause, after);
+        let action = Action::AwaitReady { machine: spec.id.clone(), ready };
+        let op = self.graph.ask(&spec.provider, action, cause, after);
         self.machines.entry(spec.id.clone()).or_default().ready = Some(op);
         Ok(())
     }
@@ -336,21 +344,32 @@ impl Planner<'_> {
     fn network_ops(&mut self, spec: &MachineSpec) -> Vec<OpId> {
         let mut ops = Vec::new();
         for attachment in &spec.networks {
-            let key = (spec.id.topology.clone(), attachment.network.clone());
-            let there = self.observed.networks.iter().any(|seen| seen.topology == key.0 && seen.name == key.1);
+            let key = (spec.provider.clone(), spec.id.topology.clone(), attachment.network.clone());
+            let there = self
+                .observed
+                .networks
+                .iter()
+                .any(|seen| seen.provider == key.0 && seen.topology == key.1 && seen.name == key.2);
             if there {
                 continue;
             }
             if let Some(op) = self.networks.get(&key) {
                 ops.push(*op);
-            } else if let Some(network) = self.addresses.network(&key.0, &key.1) {
-                let op = self.graph.add(Action::CreateNetwork { network: network.clone() }, Cause::Missing, []);
+            } else if let Some(network) = self.addresses.network(&key.1, &key.2) {
+                let action = Action::CreateNetwork { network: network.clone() };
+                let op = self.graph.ask(&spec.provider, action, Cause::Missing, []);
                 self.networks.insert(key, op);
                 ops.push(op);
             }
         }
         ops
     }
+}
+
+/// A machine that the file gives to another provider than the one that has it.
+fn moved(seen: &ObservedMachine, spec: &MachineSpec) -> FieldChange {
+    let (old, new) = (Some(seen.provider.to_string()), Some(spec.provider.to_string()));
+    FieldChange { field: "provider".to_owned(), old, new }
 }
 
 /// Machines in an order in which one stands behind all it depends on. `after` has no cycles: the decoder refuses them.

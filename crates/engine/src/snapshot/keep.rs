@@ -3,23 +3,23 @@
 use crate::{Access, EngineError, EventSink, drift, provision::blocking};
 use jiff::Timestamp;
 use rig_model::{Event, MachineId, MachineSpec, Name};
-use rig_provider_api::{Context, Snapshots};
+use rig_provider_api::{Context, Provider, Snapshots};
 use rig_state::{Baseline, MachineRecord, SnapshotRecord};
 
 /// Takes a snapshot. What is in the machine is noted before, for `rig drift`; a machine that cannot be looked into is told as
 /// a note.
 pub(crate) async fn save(
     cx: &Context,
-    snapshots: &dyn Snapshots,
+    (provider, snapshots): (&dyn Provider, &dyn Snapshots),
     access: &Access,
     sink: &dyn EventSink,
     (machine, spec): (&MachineId, Option<&MachineSpec>),
     name: &Name,
 ) -> Result<(), EngineError> {
     let reference = access.reference(machine);
-    let seen = access.provider().inspect(cx, &reference).await?;
+    let seen = provider.inspect(cx, &reference).await?;
     let contents = match spec {
-        Some(spec) => match drift::look_into(cx, access.provider(), access, spec).await {
+        Some(spec) => match drift::look_into(cx, access, spec).await {
             Err(error) if error.is_cancelled() => return Err(error),
             Err(error) => {
                 let text = format!("machine {machine}: `rig drift --since {name}` will not know what it was: {error}");
@@ -50,7 +50,7 @@ pub(crate) async fn save(
 /// Makes a machine what it was, and gives it what was known of it then.
 pub(crate) async fn restore(
     cx: &Context,
-    snapshots: &dyn Snapshots,
+    (provider, snapshots): (&dyn Provider, &dyn Snapshots),
     access: &Access,
     sink: &dyn EventSink,
     machine: &MachineId,
@@ -62,7 +62,7 @@ pub(crate) async fn restore(
     let record = record.filter(|record| record.taken == taken);
     access.forget(machine).await;
     snapshots.restore(cx, &reference, name).await?;
-    let seen = access.provider().inspect(cx, &reference).await?;
+    let seen = provider.inspect(cx, &reference).await?;
     let seen = seen.ok_or_else(|| EngineError::Gone { machine: machine.clone() })?;
     if record.is_none() && access.has_door(machine) {
         let text = format!(

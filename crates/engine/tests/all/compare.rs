@@ -1,9 +1,8 @@
 //! What a comparison measures.
 
-use crate::support::{CLUSTER, execute, load, planned};
+use crate::support::{CLUSTER, execute, fake, load, planned};
 use rig_engine::{Interrupt, Setup, SetupError, Wishes};
 use rig_model::{Name, Phase, Scenario};
-use rig_provider_fake::FakeProvider;
 use std::time::Duration;
 
 fn text(compare: &str) -> String {
@@ -94,10 +93,10 @@ fn what_cannot_be_measured_is_left_out_unless_it_was_asked_for() {
 #[tokio::test]
 async fn phases_share_the_way_that_took_longest() {
     let workspace = load(CLUSTER, &[]);
-    let fake = FakeProvider::new();
+    let fake = fake();
     fake.machine("main/first").listens(80);
     let plan = planned(&workspace, &fake).await.unwrap();
-    let report = execute(&fake, &plan, 8, Interrupt::default()).await;
+    let report = execute(&workspace, &fake, &plan, 8, Interrupt::default()).await;
     assert!(report.is_success());
     // The last machine is started when the first one is ready, which was made of a box.
     let phases: Vec<Phase> = report.critical.keys().copied().collect();

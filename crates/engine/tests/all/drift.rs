@@ -1,15 +1,15 @@
 //! What a machine tells of itself that has no tools.
 
-use crate::support::{CLUSTER, load, observe, up};
+use crate::support::{CLUSTER, load, observe, session, up};
 use camino::Utf8Path;
 use futures_util::StreamExt;
 use rig_drift::Change;
-use rig_engine::{EngineError, Session, Since, machine_drift};
+use rig_engine::{EngineError, Since, machine_drift};
 use rig_model::DriftClass;
 use rig_provider_api::{Context, Exec, ExecRequest, MachineRef};
 use rig_provider_fake::Capability;
 use rig_state::Layout;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 #[tokio::test]
 async fn paths_that_differ_are_known_without_any_tool() {
@@ -27,7 +27,7 @@ async fn paths_that_differ_are_known_without_any_tool() {
     let seen = seen.iter().find(|seen| seen.id == first.id).unwrap();
     let layout = Layout::new(Utf8Path::new("/nowhere"));
     let look = async |fake| {
-        let session = Session::new(workspace.clone(), "/lab".into(), Arc::new(fake), Vec::new());
+        let session = session(&workspace, &fake);
         let mut all = machine_drift(&cx, &session, &layout, &[(first, seen)], Since::Up).await;
         all.remove(0).1
     };

@@ -1,15 +1,15 @@
 //! Machines, networks and volumes.
 
-use crate::support::{CLUSTER, execute, lines, load, observe, plan, planned, up};
+use crate::support::{CLUSTER, execute, fake, lines, load, observe, plan, planned, up};
 use rig_engine::{DestroyOptions, Interrupt, Selection, Session, UpOptions, reconcile};
 use rig_model::{Action, Name, Plan};
-use rig_provider_fake::{FakeProvider, Verb};
-use std::{sync::Arc, time::Duration};
+use rig_provider_fake::Verb;
+use std::time::Duration;
 
 #[tokio::test]
 async fn from_nothing() {
     let workspace = load(CLUSTER, &[]);
-    let fake = FakeProvider::new();
+    let fake = fake();
     let plan = planned(&workspace, &fake).await.unwrap();
     insta::with_settings!({filters => vec![(r"10\.89\.\d+\.0/24", "10.89.x.0/24")]}, {
         insta::assert_snapshot!(lines(&plan), @r"
@@ -31,7 +31,7 @@ async fn machines_reach_each_other_past_a_proxy() {
     let workspace = load(CLUSTER, &[]);
     let proxies = |list: &[(&str, &str)]| {
         let list = list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Session::new(workspace.clone(), "/lab".into(), Arc::new(FakeProvider::new()), list).proxies
+        Session::new(workspace.clone(), "/lab".into(), [], list).proxies
     };
     assert_eq!(proxies(&[]), []);
     let both = proxies(&[("no_proxy", "intra.net, node1"), ("http_proxy", "http://proxy:3128")]);
@@ -60,7 +60,7 @@ async fn a_changed_limit_names_its_field_and_touches_nothing_else() {
      5 create machine main/node2 (limits.memory: 64MiB → 72MiB) <- [1 2]
      6 start machine main/node2 (limits.memory: 64MiB → 72MiB) <- [5]
     ");
-    let report = execute(&fake, &plan, 8, Interrupt::default()).await;
+    let report = execute(&workspace, &fake, &plan, 8, Interrupt::default()).await;
     assert!(report.is_success(), "{:?}", report.failed);
     let again = planned(&workspace, &fake).await.unwrap();
     assert!(again.operations.is_empty());
@@ -81,11 +81,11 @@ async fn an_unfinished_one_shot_is_waited_for() {
         .replace("machine \"first\" { ready tcp=80;", "machine \"first\" {")
         .replace("is=\"ready\"", "is=\"done\"");
     let workspace = load(&text, &[]);
-    let fake = FakeProvider::new();
+    let fake = fake();
     let whole = planned(&workspace, &fake).await.unwrap();
     // Interrupted behind the start of the one-shot.
     let begun = Plan { operations: whole.operations.iter().filter(|op| op.id.0 <= 4).cloned().collect(), ..whole };
-    assert!(execute(&fake, &begun, 8, Interrupt::default()).await.is_success());
+    assert!(execute(&workspace, &fake, &begun, 8, Interrupt::default()).await.is_success());
     let rest = planned(&workspace, &fake).await.unwrap();
     insta::assert_snapshot!(lines(&rest), @r"
      1 await machine main/first done (running, but not ready) <- []
@@ -175,7 +175,7 @@ async fn destroying_ends_services_with_data_in_order_and_keeps_volumes() {
 #[tokio::test]
 async fn more_memory_than_there_is_is_refused_with_the_list() {
     let workspace = load(CLUSTER, &[("node-memory", "6GiB")]);
-    let fake = FakeProvider::new();
+    let fake = fake();
     let errors = planned(&workspace, &fake).await.unwrap_err();
     insta::assert_snapshot!(errors[0], @r"
     the machines may use 12.1GiB of memory, the engine has 8GiB:
@@ -188,11 +188,11 @@ async fn more_memory_than_there_is_is_refused_with_the_list() {
 #[tokio::test]
 async fn a_failure_skips_what_depends_on_it_and_nothing_else() {
     let workspace = load(CLUSTER, &[]);
-    let fake = FakeProvider::new();
+    let fake = fake();
     fake.machine("main/first").listens(80);
     fake.on(Verb::Create).of("main/node1").fails("no room");
     let plan = planned(&workspace, &fake).await.unwrap();
-    let report = execute(&fake, &plan, 8, Interrupt::default()).await;
+    let report = execute(&workspace, &fake, &plan, 8, Interrupt::default()).await;
     assert_eq!(report.failed.len(), 1);
     assert!(report.failed[0].error.to_string().contains("no room"));
     assert_eq!(report.left, vec!["start machine main/node1"]);
@@ -202,12 +202,12 @@ async fn a_failure_skips_what_depends_on_it_and_nothing_else() {
 #[tokio::test]
 async fn one_job_means_one_after_the_other() {
     let workspace = load(CLUSTER, &[("nodes", "6")]);
-    let fake = FakeProvider::new();
+    let fake = fake();
     fake.machine("main/first").listens(80);
     fake.on(Verb::Create).takes(Duration::from_millis(5));
     let plan = planned(&workspace, &fake).await.unwrap();
     fake.forget_calls();
-    let report = execute(&fake, &plan, 1, Interrupt::default()).await;
+    let report = execute(&workspace, &fake, &plan, 1, Interrupt::default()).await;
     assert!(report.is_success(), "{:?}", report.failed);
     let creates: Vec<_> = fake.calls().into_iter().filter(|call| call.verb == Verb::Create).collect();
     assert!(
@@ -219,7 +219,7 @@ async fn one_job_means_one_after_the_other() {
 #[tokio::test]
 async fn an_interruption_lets_calls_end_and_says_what_is_left() {
     let workspace = load(CLUSTER, &[]);
-    let fake = FakeProvider::new();
+    let fake = fake();
     // Nobody listens: the wait would go on to its time-out.
     let plan = planned(&workspace, &fake).await.unwrap();
     let interrupt = Interrupt::default();
@@ -228,7 +228,7 @@ async fn an_interruption_lets_calls_end_and_says_what_is_left() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         stop.cancel();
     });
-    let report = execute(&fake, &plan, 8, interrupt).await;
+    let report = execute(&workspace, &fake, &plan, 8, interrupt).await;
     assert!(report.interrupted);
     assert!(report.failed.is_empty(), "{:?}", report.failed);
     assert!(report.left.contains(&"start machine main/node1".to_owned()), "{:?}", report.left);
@@ -237,11 +237,13 @@ async fn an_interruption_lets_calls_end_and_says_what_is_left() {
 #[tokio::test]
 async fn a_machine_that_dies_ends_the_wait_with_its_log() {
     let workspace = load(CLUSTER, &[]);
-    let fake = FakeProvider::new();
+    let fake = fake();
     fake.machine("main/first").prints("out of luck").dies(Duration::from_millis(50), 3);
     let plan = planned(&workspace, &fake).await.unwrap();
     let report =
-        tokio::time::timeout(Duration::from_secs(10), execute(&fake, &plan, 8, Interrupt::default())).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(10), execute(&workspace, &fake, &plan, 8, Interrupt::default()))
+            .await
+            .unwrap();
     assert_eq!(report.failed[0].error.to_string(), "machine main/first ended with exit code 3 while rig waited for it");
     assert_eq!(report.failed[0].error.tail(), ["out of luck"]);
 }

@@ -6,6 +6,7 @@
 mod compare;
 mod drift;
 mod machines;
+mod providers;
 mod provisioning;
 mod snapshots;
 mod support;

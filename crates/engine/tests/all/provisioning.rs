@@ -1,6 +1,6 @@
 //! Steps between start and readiness.
 
-use crate::support::{execute, lines, load, observe, plan, plan_with, planned};
+use crate::support::{execute, fake, lines, load, observe, plan, plan_with, planned};
 use rig_engine::{Interrupt, ProvisionOptions, Provisioning, Selection, UpOptions};
 use rig_model::{Action, MachineState, Observed, Plan, StepRecord, Workspace};
 use rig_provider_fake::FakeProvider;
@@ -25,7 +25,7 @@ topology "main" idiom="mutable" {
 
 /// Brings the machines of a workspace up as far as the fake can: it has no SSH server.
 async fn machines_alone(workspace: &Workspace) -> FakeProvider {
-    let fake = FakeProvider::new();
+    let fake = fake();
     let mut plan = planned(workspace, &fake).await.unwrap();
     let keeps = |action: &Action| {
         !matches!(action, Action::Connect { .. } | Action::Provision { .. } | Action::AwaitReady { .. })
@@ -34,7 +34,7 @@ async fn machines_alone(workspace: &Workspace) -> FakeProvider {
     for operation in &mut plan.operations {
         operation.after.clear();
     }
-    let report = execute(&fake, &plan, 1, Interrupt::default()).await;
+    let report = execute(workspace, &fake, &plan, 1, Interrupt::default()).await;
     assert!(report.is_success(), "{:?}", report.failed);
     fake
 }
@@ -55,7 +55,7 @@ fn records(plan: &Plan, observed: &Observed) -> Provisioning {
 #[tokio::test]
 async fn steps_come_between_start_and_readiness() {
     let workspace = load(NAUGHTY, &[]);
-    let fake = FakeProvider::new();
+    let fake = fake();
     let plan = planned(&workspace, &fake).await.unwrap();
     insta::with_settings!({filters => vec![(r"10\.89\.\d+\.0/24", "10.89.x.0/24")]}, {
         insta::assert_snapshot!(lines(&plan), @r"
@@ -115,7 +115,7 @@ async fn done_steps_stay_done_until_they_change() {
 #[tokio::test]
 async fn a_step_tells_what_it_makes_undone() {
     let workspace = load(NAUGHTY, &[]);
-    let fake = FakeProvider::new();
+    let fake = fake();
     let plan = planned(&workspace, &fake).await.unwrap();
     let stale = |name: &str| -> Vec<String> {
         let of = plan.operations.iter().find_map(|operation| match &operation.action {

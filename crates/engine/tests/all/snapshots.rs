@@ -1,14 +1,14 @@
 //! Snapshots of a topology: plans, and what they do.
 
-use crate::support::{CLUSTER, engine, execute, execute_in, lines, load, observe, planned, up};
+use crate::support::{CLUSTER, engines, execute, execute_in, lines, load, observe, planned, session, up};
 use camino::Utf8Path;
 use rig_drift::Manifest;
-use rig_engine::{DestroyOptions, EngineError, Interrupt, PlanError, Selection, Session, reconcile};
+use rig_engine::{DestroyOptions, EngineError, Interrupt, PlanError, Selection, reconcile};
 use rig_model::{MachineId, MachineState, Name, Observed, StepId, StepRecord, Workspace};
 use rig_provider_api::{Context, Exec, ExecRequest, MachineRef, Provider, StopMode};
 use rig_provider_fake::{Capability, FakeProvider, Verb};
 use rig_state::{Baseline, Layout, MachineRecord, SnapshotRecord};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -28,7 +28,7 @@ fn context() -> Context {
 
 /// What is there, with snapshots.
 async fn seen(fake: &FakeProvider, workspace: &Workspace) -> Observed {
-    let session = Session::new(workspace.clone(), "/lab".into(), Arc::new(fake.clone()), Vec::new());
+    let session = session(workspace, fake);
     let observed = observe(fake, workspace).await;
     let snapshots =
         session.observe_snapshots(&context(), rig_provider_api::ObserveScope::MACHINES).await.unwrap().snapshots;
@@ -59,7 +59,7 @@ async fn saved(workspace: &Workspace, layout: &Layout) -> FakeProvider {
 async fn save(fake: &FakeProvider, workspace: &Workspace, layout: &Layout, snapshot: &str) {
     let observed = seen(fake, workspace).await;
     let plan = reconcile::save_snapshots(workspace, &observed, &Selection::All, &name(snapshot), false).unwrap();
-    let report = execute_in(layout.clone(), fake, &plan, 8, Interrupt::default()).await;
+    let report = execute_in(layout.clone(), (workspace, fake), &plan, 8, Interrupt::default()).await;
     assert!(report.is_success(), "{:?}", report.failed);
 }
 
@@ -70,8 +70,8 @@ async fn everything_stops_is_restored_and_starts_in_order() {
     let fake = saved(&workspace, &layout).await;
     fake.stop(&context(), &machine("node2"), StopMode::Kill).await.unwrap();
     let observed = seen(&fake, &workspace).await;
-    let plan = reconcile::restore_snapshots(&workspace, &observed, &Selection::All, &name("before"), &engine(8 << 30))
-        .unwrap();
+    let plan =
+        reconcile::restore_snapshots(&workspace, &observed, &Selection::All, &name("before"), &engines()).unwrap();
     insta::assert_snapshot!(lines(&plan), @r"
      1 stop machine main/node1 (requested) <- []
      2 stop machine main/first (requested) <- [1]
@@ -83,7 +83,7 @@ async fn everything_stops_is_restored_and_starts_in_order() {
      8 start machine main/node1 (requested) <- [3 4 5 7]
      9 start machine main/node2 (requested) <- [3 4 5 7]
     ");
-    let report = execute_in(layout, &fake, &plan, 8, Interrupt::default()).await;
+    let report = execute_in(layout, (&workspace, &fake), &plan, 8, Interrupt::default()).await;
     assert!(report.is_success(), "{:?}", report.failed);
     assert!(planned(&workspace, &fake).await.unwrap().operations.is_empty());
 }
@@ -98,8 +98,8 @@ async fn files_and_volumes_go_back_and_nothing_is_left_to_do() {
     shell(&fake, "first", "echo new > /file; rm /data/file; echo new > /data/added").await;
     let observed = seen(&fake, &workspace).await;
     let all = Selection::All;
-    let plan = reconcile::restore_snapshots(&workspace, &observed, &all, &name("before"), &engine(8 << 30)).unwrap();
-    assert!(execute_in(layout, &fake, &plan, 8, Interrupt::default()).await.is_success());
+    let plan = reconcile::restore_snapshots(&workspace, &observed, &all, &name("before"), &engines()).unwrap();
+    assert!(execute_in(layout, (&workspace, &fake), &plan, 8, Interrupt::default()).await.is_success());
     let file = |path| fake.file(&machine("first"), path).map(|content| String::from_utf8(content).unwrap());
     assert_eq!(file("/file").as_deref(), Some("old\n"));
     assert_eq!(file("/data/file").as_deref(), Some("old\n"));
@@ -130,9 +130,8 @@ async fn what_was_known_of_a_machine_goes_to_its_next_identity() {
 
     let observed = seen(&fake, &workspace).await;
     let only_first = only(&["first"]);
-    let plan =
-        reconcile::restore_snapshots(&workspace, &observed, &only_first, &name("before"), &engine(8 << 30)).unwrap();
-    assert!(execute_in(layout.clone(), &fake, &plan, 8, Interrupt::default()).await.is_success());
+    let plan = reconcile::restore_snapshots(&workspace, &observed, &only_first, &name("before"), &engines()).unwrap();
+    assert!(execute_in(layout.clone(), (&workspace, &fake), &plan, 8, Interrupt::default()).await.is_success());
     let new = native().await;
     assert_ne!(new, record.native);
     let known = MachineRecord::load(&layout, &id).unwrap().unwrap();
@@ -141,7 +140,7 @@ async fn what_was_known_of_a_machine_goes_to_its_next_identity() {
     // With the snapshot goes what was kept with it.
     let observed = seen(&fake, &workspace).await;
     let plan = reconcile::delete_snapshots(&workspace, &observed, &Selection::All, &name("before")).unwrap();
-    assert!(execute_in(layout.clone(), &fake, &plan, 8, Interrupt::default()).await.is_success());
+    assert!(execute_in(layout.clone(), (&workspace, &fake), &plan, 8, Interrupt::default()).await.is_success());
     assert_eq!(SnapshotRecord::load(&layout, &id, &name("before")).unwrap(), None);
 }
 
@@ -152,10 +151,10 @@ async fn a_machine_without_the_snapshot_is_named_before_anything_is_touched() {
     let fake = saved(&workspace, &layout).await;
     let workspace = load(CLUSTER, &[]);
     let more = planned(&workspace, &fake).await.unwrap();
-    assert!(execute(&fake, &more, 8, Interrupt::default()).await.is_success());
+    assert!(execute(&workspace, &fake, &more, 8, Interrupt::default()).await.is_success());
     let observed = seen(&fake, &workspace).await;
     let restore = |selection: &Selection, snapshot: &str| {
-        let plan = reconcile::restore_snapshots(&workspace, &observed, selection, &name(snapshot), &engine(8 << 30));
+        let plan = reconcile::restore_snapshots(&workspace, &observed, selection, &name(snapshot), &engines());
         plan.map(|plan| plan.operations.len()).map_err(|error| (error.to_string(), error.hint().unwrap_or_default()))
     };
     let (refused, hint) = restore(&Selection::All, "before").unwrap_err();
@@ -184,7 +183,7 @@ async fn a_name_is_taken_until_it_is_replaced() {
      2 save snapshot before of machine main/node1 (requested) <- [1]
     ");
     let plan = save(&Selection::All, true).unwrap();
-    assert!(execute_in(layout, &fake, &plan, 8, Interrupt::default()).await.is_success());
+    assert!(execute_in(layout, (&workspace, &fake), &plan, 8, Interrupt::default()).await.is_success());
     assert_eq!(seen(&fake, &workspace).await.snapshots.len(), 3);
 }
 
@@ -215,7 +214,7 @@ async fn destroying_machines_removes_their_snapshots() {
      2 delete snapshot before of machine main/node1 (requested) <- [1]
     ");
     let plan = reconcile::destroy(&workspace, &observed, &Selection::All, DestroyOptions::default());
-    assert!(execute_in(layout, &fake, &plan, 8, Interrupt::default()).await.is_success());
+    assert!(execute_in(layout, (&workspace, &fake), &plan, 8, Interrupt::default()).await.is_success());
     assert_eq!(seen(&fake, &workspace).await.snapshots, []);
 }
 
@@ -228,15 +227,15 @@ async fn one_failure_starts_nothing_and_the_same_command_goes_on() {
     let restore = async || {
         let observed = seen(&fake, &workspace).await;
         let all = Selection::All;
-        reconcile::restore_snapshots(&workspace, &observed, &all, &name("before"), &engine(8 << 30)).unwrap()
+        reconcile::restore_snapshots(&workspace, &observed, &all, &name("before"), &engines()).unwrap()
     };
-    let report = execute_in(layout.clone(), &fake, &restore().await, 8, Interrupt::default()).await;
+    let report = execute_in(layout.clone(), (&workspace, &fake), &restore().await, 8, Interrupt::default()).await;
     assert_eq!(report.failed.len(), 1);
     assert!(report.failed[0].title.contains("main/node1"), "{}", report.failed[0].title);
     let running =
         |observed: &Observed| observed.machines.iter().filter(|seen| seen.state == MachineState::Running).count();
     assert_eq!(running(&observe(&fake, &workspace).await), 0, "a topology that is half restored runs");
-    let report = execute_in(layout, &fake, &restore().await, 8, Interrupt::default()).await;
+    let report = execute_in(layout, (&workspace, &fake), &restore().await, 8, Interrupt::default()).await;
     assert!(report.is_success(), "{:?}", report.failed);
     assert_eq!(running(&observe(&fake, &workspace).await), 3);
 }
@@ -248,12 +247,12 @@ async fn what_was_made_otherwise_is_said() {
     let fake = saved(&workspace, &layout).await;
     let larger = load(CLUSTER, &[("node-memory", "72MiB")]);
     let plan = planned(&larger, &fake).await.unwrap();
-    assert!(execute(&fake, &plan, 8, Interrupt::default()).await.is_success());
+    assert!(execute(&workspace, &fake, &plan, 8, Interrupt::default()).await.is_success());
     let observed = seen(&fake, &larger).await;
     let node = only(&["node1"]);
-    let plan = reconcile::restore_snapshots(&larger, &observed, &node, &name("before"), &engine(8 << 30)).unwrap();
+    let plan = reconcile::restore_snapshots(&larger, &observed, &node, &name("before"), &engines()).unwrap();
     assert!(plan.notes[0].text.contains("machine main/node1 was made otherwise"), "{:?}", plan.notes);
-    assert!(execute_in(layout, &fake, &plan, 8, Interrupt::default()).await.is_success());
+    assert!(execute_in(layout, (&workspace, &fake), &plan, 8, Interrupt::default()).await.is_success());
     // The machine says itself what it is now.
     let after = planned(&larger, &fake).await.unwrap();
     assert!(lines(&after).contains("destroy machine main/node1 (limits.memory: 64MiB → 72MiB)"), "{}", lines(&after));
@@ -261,16 +260,16 @@ async fn what_was_made_otherwise_is_said() {
 
 #[tokio::test]
 async fn a_provider_without_snapshots_is_named_with_the_machine_and_its_place() {
-    let workspace = load(&CLUSTER.replace("box \"small\"; limits", "box \"small\"; provider \"fake\"; limits"), &[]);
+    let workspace = load(CLUSTER, &[]);
     let fake = up(&workspace).await.without(Capability::Snapshots);
     assert!(fake.snapshots().is_none());
-    let session = Session::new(workspace.clone(), "/lab".into(), Arc::new(fake.clone()), Vec::new());
+    let session = session(&workspace, &fake);
     let EngineError::Plan(errors) = session.must_have_snapshots(&only(&["first"])).unwrap_err() else { panic!() };
     assert!(matches!(&errors[..], [PlanError::Unsupported { .. }]));
     let said = errors[0].to_string();
     assert!(
         said.starts_with("workspace.kdl:8:")
-            && said.contains("machine main/first: provider: provider fake has no snapshots"),
+            && said.contains("machine main/first: provider: provider docker has no snapshots"),
         "{said}"
     );
     // Everything else goes on as before.
@@ -283,7 +282,12 @@ async fn leftovers_of_a_save_go_with_the_next_command() {
     let workspace = load(CLUSTER, &[]);
     let fake = up(&workspace).await;
     let mut observed = observe(&fake, &workspace).await;
-    let cut = |on: &str| rig_model::ObservedSnapshot { machine: machine(on).id, name: name("cut"), taken: None };
+    let cut = |on: &str| rig_model::ObservedSnapshot {
+        machine: machine(on).id,
+        name: name("cut"),
+        provider: name("docker"),
+        taken: None,
+    };
     observed.snapshots = vec![cut("first"), cut("node1")];
     let first = only(&["first"]);
     let plan = reconcile::save_snapshots(&workspace, &observed, &first, &name("new"), false).unwrap();

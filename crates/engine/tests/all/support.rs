@@ -3,8 +3,8 @@
 use camino::Utf8PathBuf;
 use rig_config::{NoSources, Overrides};
 use rig_engine::{
-    Access, BoxChoice, BoxTable, EngineError, EventSink, Executor, Interrupt, Makes, PlanError, Provisioning, Report,
-    Selection, Session, UpOptions, reconcile,
+    Access, BoxChoice, BoxTable, EngineError, Engines, EventSink, Executor, Interrupt, Makes, PlanError, Provisioning,
+    Report, Selection, Session, UpOptions, reconcile,
 };
 use rig_model::{ArtifactSpec, BoxName, Bytes, Digest, EngineFacts, Event, MilliCpus, Name, Observed, Plan, Workspace};
 use rig_provider_api::{Context, Images, ObserveScope, Provider};
@@ -39,6 +39,11 @@ pub(crate) fn load(text: &str, variables: &[(&str, &str)]) -> Workspace {
     rig_config::parse("workspace.kdl", text, &overrides, &NoSources).unwrap().workspace
 }
 
+/// The backend in memory under the name that files mean when they name none.
+pub(crate) fn fake() -> FakeProvider {
+    FakeProvider::new().named(Name::new("docker").unwrap())
+}
+
 pub(crate) fn digest() -> Digest {
     Digest::of(b"small")
 }
@@ -47,7 +52,7 @@ pub(crate) fn boxes(fake: &FakeProvider, present: bool) -> BoxTable {
     let name = Name::new("small").unwrap();
     let image = fake.reference(&name, &digest());
     let choice = BoxChoice { digest: digest(), image, parent: None, artifacts: Vec::new(), present, no_cache: false };
-    BoxTable::from_iter([(name, choice)])
+    BoxTable::from_iter([((fake.id().clone(), name), choice)])
 }
 
 pub(crate) fn engine(memory: u64) -> EngineFacts {
@@ -62,6 +67,11 @@ pub(crate) fn engine(memory: u64) -> EngineFacts {
         storage: None,
         local: true,
     }
+}
+
+/// An engine with room for all machines of these tests.
+pub(crate) fn engines() -> Engines {
+    Engines::from([(fake().id().clone(), engine(8 << 30))])
 }
 
 pub(crate) fn plan(
@@ -88,14 +98,13 @@ pub(crate) fn plan_with(
     provisioning: &Provisioning,
 ) -> Result<Plan, Vec<PlanError>> {
     let table = boxes(fake, !observed.boxes.is_empty());
-    let facts = engine(8 << 30);
     let desired = reconcile::Desired {
         workspace,
         folder: "/lab".into(),
         boxes: &table,
         proxies: &[],
         provisioning,
-        engine: &facts,
+        engines: &engines(),
     };
     reconcile::up(desired, observed, selection, options)
 }
@@ -111,8 +120,8 @@ pub(crate) fn lines(plan: &Plan) -> String {
         .collect()
 }
 
-struct NoMakes {
-    fake: FakeProvider,
+pub(crate) struct NoMakes {
+    pub(crate) fake: FakeProvider,
 }
 
 #[async_trait::async_trait]
@@ -120,7 +129,14 @@ impl Makes for NoMakes {
     async fn fetch(&self, _: &Context, artifact: &ArtifactSpec) -> Result<Utf8PathBuf, EngineError> {
         Ok(Utf8PathBuf::from(artifact.name.as_str()))
     }
-    async fn make_box(&self, _: &Context, name: &BoxName, digest: &Digest, _: bool) -> Result<(), EngineError> {
+    async fn make_box(
+        &self,
+        _: &Context,
+        _: &dyn Provider,
+        name: &BoxName,
+        digest: &Digest,
+        _: bool,
+    ) -> Result<(), EngineError> {
         self.fake.add_box(name, digest, None);
         Ok(())
     }
@@ -135,22 +151,34 @@ impl EventSink for Recorder {
     }
 }
 
-pub(crate) async fn execute(fake: &FakeProvider, plan: &Plan, jobs: usize, interrupt: Interrupt) -> Report {
-    execute_in(Layout::new("/lab".into()), fake, plan, jobs, interrupt).await
-}
-
-/// Carries a plan out beside a state folder.
-pub(crate) async fn execute_in(
-    layout: Layout,
+pub(crate) async fn execute(
+    workspace: &Workspace,
     fake: &FakeProvider,
     plan: &Plan,
     jobs: usize,
     interrupt: Interrupt,
 ) -> Report {
+    execute_in(Layout::new("/lab".into()), (workspace, fake), plan, jobs, interrupt).await
+}
+
+/// A workspace on one backend in memory.
+pub(crate) fn session(workspace: &Workspace, fake: &FakeProvider) -> Session {
+    let members = [Arc::new(fake.clone()) as Arc<dyn Provider>];
+    Session::new(workspace.clone(), "/lab".into(), members, Vec::new())
+}
+
+/// Carries a plan out beside a state folder.
+pub(crate) async fn execute_in(
+    layout: Layout,
+    (workspace, fake): (&Workspace, &FakeProvider),
+    plan: &Plan,
+    jobs: usize,
+    interrupt: Interrupt,
+) -> Report {
     // No plan of these tests goes over SSH.
-    let session = Session::new(load(CLUSTER, &[]), "/lab".into(), Arc::new(fake.clone()), Vec::new());
+    let session = session(workspace, fake);
     let executor = Executor {
-        provider: Arc::new(fake.clone()),
+        providers: session.providers.clone(),
         access: Arc::new(Access::new(&session, layout)),
         makes: Arc::new(NoMakes { fake: fake.clone() }),
         sink: Arc::new(Recorder::default()),
@@ -166,10 +194,10 @@ pub(crate) async fn observe(fake: &FakeProvider, workspace: &Workspace) -> Obser
 
 /// A cluster that is up.
 pub(crate) async fn up(workspace: &Workspace) -> FakeProvider {
-    let fake = FakeProvider::new();
+    let fake = fake();
     fake.machine("main/first").listens(80);
     let plan = planned(workspace, &fake).await.unwrap();
-    let report = execute(&fake, &plan, 8, Interrupt::default()).await;
+    let report = execute(workspace, &fake, &plan, 8, Interrupt::default()).await;
     assert!(report.is_success(), "{:?}", report.failed);
     fake
 }

@@ -12,6 +12,7 @@ mod remains;
 use crate::{
     DockerProvider, error,
     labels::{self, Labels, beside},
+    provider::provider_id,
 };
 use async_trait::async_trait;
 use bollard::{
@@ -168,9 +169,17 @@ impl Snapshots for DockerProvider {
                 let volumes = counts.remove(&(machine.id.clone(), name.clone())).unwrap_or_default();
                 let made = Timestamp::from_second(image.created).unwrap_or_default();
                 let taken = taken(&machine, &image.labels, volumes, made);
-                snapshots.push(ObservedSnapshot { machine: machine.id, name, taken: Some(taken) });
+                snapshots.push(ObservedSnapshot {
+                    machine: machine.id,
+                    name,
+                    provider: provider_id(),
+                    taken: Some(taken),
+                });
             }
-            let left = counts.into_keys().map(|(machine, name)| ObservedSnapshot { machine, name, taken: None });
+            let left = counts.into_keys().map(|(machine, name)| {
+                let provider = provider_id();
+                ObservedSnapshot { machine, name, provider, taken: None }
+            });
             Ok(snapshots.into_iter().chain(left).collect())
         })
         .await

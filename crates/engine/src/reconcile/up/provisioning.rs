@@ -40,7 +40,7 @@ impl Planner<'_> {
         };
         let first = due.first().map_or_else(String::new, |due| due.step.id.to_string());
         let connect = Action::Connect { machine: spec.id.clone() };
-        let mut last = self.graph.add(connect, connect_cause, started.map(|(op, _)| op));
+        let mut last = self.graph.ask(&spec.provider, connect, connect_cause, started.map(|(op, _)| op));
         for Due { step, cause, stale, .. } in due {
             let mut after = vec![last];
             if let Some(declared) = spec.steps.iter().find(|declared| declared.id == step.id) {
@@ -51,7 +51,7 @@ impl Planner<'_> {
                 }
             }
             let action = Action::Provision { machine: spec.id.clone(), step: Box::new(step), stale };
-            last = self.graph.add(action, cause, after);
+            last = self.graph.ask(&spec.provider, action, cause, after);
         }
         self.machines.entry(spec.id.clone()).or_default().provisioned = Some(last);
         Ok(Some((last, first)))

@@ -40,7 +40,7 @@ impl Planner<'_> {
             let handed_over = leave.map(|leave| {
                 let action =
                     Action::Leave { machine: seen.id.clone(), command: leave.command.clone(), timeout: leave.timeout };
-                self.graph.add(action, cause.clone(), before)
+                self.graph.ask(&seen.provider, action, cause.clone(), before)
             });
             let op = down::remove(&mut self.graph, self.desired.workspace, seen, &cause, handed_over);
             self.removed.push(op);
@@ -55,7 +55,7 @@ impl Planner<'_> {
                         name: volume.name.clone(),
                         native: volume.native.clone(),
                     };
-                    self.removed.push(self.graph.add(action, cause.clone(), [op]));
+                    self.removed.push(self.graph.ask(&volume.provider, action, cause.clone(), [op]));
                 }
             }
         }
@@ -76,7 +76,7 @@ impl Planner<'_> {
                 native: network.native.clone(),
             };
             let members: Vec<OpId> = members.collect();
-            self.removed.push(self.graph.add(action, Cause::Undeclared, members));
+            self.removed.push(self.graph.ask(&network.provider, action, Cause::Undeclared, members));
         }
     }
 }
