@@ -182,8 +182,7 @@ fn expectations(
         _ => None,
     });
     if code != wanted.unwrap_or(0) {
-        let last = stderr.lines().chain(stdout.lines()).rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-        return Err(format!("exit code {code}, expected {}: {last}", wanted.unwrap_or(0)));
+        return Err(format!("exit code {code}, expected {}: {}", wanted.unwrap_or(0), telling(stdout, stderr)));
     }
     for expectation in expect {
         let (found, what) = match expectation {
@@ -208,4 +207,31 @@ fn expectations(
         }
     }
     Ok(())
+}
+
+/// Words of lines that say why a program failed, in small letters.
+const TROUBLE: [&str; 7] = ["error", "exception", "fatal", "failed", "denied", "refused", "not found"];
+
+/// The line of a failed program's output that says most: the last one that speaks of trouble, for many programs tidy up
+/// afterwards and tell of that too; else the last one.
+fn telling<'a>(stdout: &'a str, stderr: &'a str) -> &'a str {
+    let lines = || stderr.lines().rev().chain(stdout.lines().rev()).filter(|line| !line.trim().is_empty());
+    let is_trouble = |line: &&str| {
+        let line = line.to_lowercase();
+        TROUBLE.iter().any(|word| line.contains(word))
+    };
+    lines().find(is_trouble).or_else(|| lines().next()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::telling;
+
+    #[test]
+    fn the_line_that_says_why_is_told() {
+        let java = "Exception in thread \"main\": System memory must be at least 471859200\nINFO ShutdownHookManager: Deleting /tmp/x\n";
+        assert!(telling("", java).contains("471859200"));
+        assert_eq!(telling("12 rows\n", "done\n\n"), "done");
+        assert_eq!(telling("12 rows\n", ""), "12 rows");
+    }
 }
