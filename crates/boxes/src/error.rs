@@ -91,6 +91,14 @@ pub enum BoxError {
         /// What to do.
         hint: String,
     },
+    /// Nothing can be downloaded from an address.
+    #[error("nothing can be downloaded from {url:?}: {why}")]
+    Address {
+        /// The address.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A server answered with an error.
     #[error("downloading {what} from {url}: the server answered {status}")]
     Status {
@@ -117,14 +125,14 @@ pub enum BoxError {
         /// Whether the server's certificate was the reason.
         certificate: bool,
     },
-    /// A file is not the one that the workspace file declares.
-    #[error("artifact {name} from {origin} has the wrong checksum: expected sha256 {expected}, it has {actual}")]
+    /// A file is not the one that is declared.
+    #[error("{what} from {origin} has the wrong checksum: expected sha256 {expected}, it has {actual}")]
     Checksum {
-        /// The artifact.
-        name: Name,
+        /// What it should be (`artifact jdk`).
+        what: String,
         /// Where it came from.
         origin: String,
-        /// What the workspace file says.
+        /// What the workspace file, or the caller, says.
         expected: Digest,
         /// What the file, or the index, says.
         actual: Digest,
@@ -166,6 +174,7 @@ impl BoxError {
             Self::Bootstrap { .. } => {
                 Some("check the suite, the packages' names and the way to the mirror; `rig doctor` checks mmdebstrap".to_owned())
             }
+            Self::Address { .. } => Some("an address begins with https:// or http://".to_owned()),
             Self::Status { status: 404 | 410, .. } => Some("check the artifact's source and version".to_owned()),
             Self::Status { status: 401 | 403 | 407, .. } => Some("check the address and the proxy settings".to_owned()),
             Self::Transfer { certificate: true, .. } => Some(

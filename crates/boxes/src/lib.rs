@@ -21,7 +21,10 @@ mod testing;
 mod tools;
 mod trust;
 
-pub use artifact::{ArtifactStore, CachedArtifact, FetchSettings, MAVEN_CENTRAL, PYPI, Retry, file_name};
+pub use artifact::{
+    ArtifactStore, CachedArtifact, Document, FetchSettings, MAVEN_CENTRAL, PYPI, RemoteDocument, RemoteFile, Retry,
+    file_name,
+};
 pub use error::{BoxError, Result};
 pub use host::BoxHost;
 pub use make::{MakeBox, make_box};

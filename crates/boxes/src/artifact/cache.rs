@@ -63,6 +63,19 @@ pub(super) fn prune(cache: &CacheLayout, keep: &HashSet<Digest>) -> Result<u64> 
     Ok(freed)
 }
 
+/// Removes the file with this checksum, if it is there and not being downloaded right now.
+pub(super) fn forget(cache: &CacheLayout, sha256: &Digest) -> Result<()> {
+    let Some(_lock) = FileLock::try_acquire(&cache.lock(sha256))? else {
+        return Ok(());
+    };
+    match fs_err::remove_dir_all(cache.artifact(sha256)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(BoxError::file("removing a file of the download cache")(error))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn list_folder(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
     let entries = match folder.read_dir_utf8() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -2,13 +2,19 @@
 
 use super::settings::FetchSettings;
 use crate::{BoxError, Result};
-use reqwest::Client;
+use reqwest::{
+    Client,
+    redirect::{Action, Attempt, Policy},
+};
 use rustls::{
     ClientConfig,
     pki_types::{CertificateDer, pem::PemObject},
 };
 use rustls_platform_verifier::Verifier;
 use std::{error::Error, io, sync::Arc};
+
+/// How often servers may lead on to another address.
+const LED_ON: usize = 10;
 
 /// Makes a client. Reads the system's certificates; blocks while it does.
 ///
@@ -32,13 +38,25 @@ pub(super) fn build(settings: &FetchSettings) -> Result<Client> {
         .with_no_client_auth();
     // One large file at a time: HTTP/2's flow control only slows it down.
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let redirects = if settings.leave_https { Policy::limited(LED_ON) } else { Policy::custom(stay_encrypted) };
     Client::builder()
+        .redirect(redirects)
         .tls_backend_preconfigured(tls)
         .http1_only()
         .connect_timeout(settings.retry.stall)
         .user_agent(concat!("rig/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| fail(&whole(&error)))
+}
+
+/// Follows a server that leads on, unless it leads from an encrypted address to one that is not.
+fn stay_encrypted(attempt: Attempt<'_>) -> Action {
+    let came_encrypted = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
+    if came_encrypted && attempt.url().scheme() != "https" {
+        let why = format!("the server leads on to {}, which is not encrypted", attempt.url());
+        return attempt.error(why);
+    }
+    if attempt.previous().len() > LED_ON { attempt.error("the server leads on too often") } else { attempt.follow() }
 }
 
 /// An error with its causes: the client's own messages only say which step failed.

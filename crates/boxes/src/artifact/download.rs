@@ -1,15 +1,16 @@
 //! One file from one server: goes on where an earlier attempt ended, tries again when the connection breaks off.
 
 use super::{
+    cache::CachedArtifact,
     client,
-    index::is_passing,
+    page::is_passing,
     partial::{Partial, Patience},
     settings::Retry,
 };
 use crate::{BoxError, Result};
-use camino::Utf8Path;
+use camino::Utf8PathBuf;
 use reqwest::{Client, Response, StatusCode, Url, header};
-use rig_model::{ArtifactSpec, Progress};
+use rig_model::{ArtifactSpec, Digest, Progress};
 use rig_provider_api::Context;
 use rig_state::CacheLayout;
 use std::time::Duration;
@@ -18,11 +19,37 @@ use tokio::time::{Instant, sleep, timeout};
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
+/// Which file is wanted.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// What the bytes that are there so far are kept under.
+    pub(super) key: Digest,
+    /// Its checksum. Without one any file is taken.
+    pub(super) sha256: Option<Digest>,
+    /// Whether bytes of two requests may be joined although the server does not say that they are of the same file: a
+    /// checksum finds out.
+    pub(super) may_join: bool,
+    /// What it is called where it turns out to be another.
+    pub(super) name: String,
+}
+
+impl Wanted {
+    /// A file that a workspace file declares.
+    pub(super) fn artifact(artifact: &ArtifactSpec) -> Self {
+        Self {
+            key: artifact.sha256.clone(),
+            sha256: Some(artifact.sha256.clone()),
+            may_join: true,
+            name: format!("artifact {}", artifact.name),
+        }
+    }
+}
+
 /// A file to be downloaded.
 pub(super) struct Download<'a> {
     pub(super) client: &'a Client,
     pub(super) cache: &'a CacheLayout,
-    pub(super) artifact: &'a ArtifactSpec,
+    pub(super) wanted: &'a Wanted,
     /// The file's name, for messages.
     pub(super) what: &'a str,
     pub(super) url: &'a Url,
@@ -41,22 +68,28 @@ enum Attempt {
 }
 
 impl Download<'_> {
-    /// Downloads, checks and puts the file into its place.
+    /// Downloads, checks and puts the file into its place, which may depend on its checksum.
     ///
     /// # Errors
     /// When the server refuses, the connection breaks off too often, the checksum differs, or the caller cancels. What
     /// is there then stays for the next call, unless the checksum differs.
-    pub(super) async fn run(&self, place: &Utf8Path) -> Result<()> {
-        let mut partial = Partial::open(self.cache, self.artifact, self.url).await?;
+    pub(super) async fn run(&self, place: impl FnOnce(&Digest) -> Utf8PathBuf) -> Result<CachedArtifact> {
+        let mut partial = Partial::open(self.cache, &self.wanted.key, self.url).await?;
+        if !self.wanted.may_join && partial.etag().is_none() {
+            partial.restart().await?;
+        }
         let mut restarted = false;
         loop {
             // An earlier rig may have been killed when everything was there.
-            if partial.have() == 0 || partial.digest() != self.artifact.sha256 {
+            if partial.have() == 0 || Some(&partial.digest()) != self.wanted.sha256.as_ref() {
                 self.complete(&mut partial).await?;
             }
             let actual = partial.digest();
-            if actual == self.artifact.sha256 {
-                return partial.keep(place).await;
+            let expected = self.wanted.sha256.as_ref().unwrap_or(&actual);
+            if actual == *expected {
+                let (path, size) = (place(&actual), partial.have());
+                partial.keep(&path).await?;
+                return Ok(CachedArtifact { sha256: actual, path, size });
             }
             if partial.is_joined() && !restarted {
                 // The server may have changed the file between two requests: once more from the beginning.
@@ -66,9 +99,9 @@ impl Download<'_> {
             }
             partial.discard().await?;
             return Err(BoxError::Checksum {
-                name: self.artifact.name.clone(),
+                what: self.wanted.name.clone(),
                 origin: self.url.to_string(),
-                expected: self.artifact.sha256.clone(),
+                expected: expected.clone(),
                 actual,
             });
         }
@@ -78,6 +111,9 @@ impl Download<'_> {
     async fn complete(&self, partial: &mut Partial) -> Result<()> {
         let mut patience = Patience::new(self.retry, partial.have());
         loop {
+            if !self.wanted.may_join && partial.have() > 0 && partial.etag().is_none() {
+                partial.restart().await?;
+            }
             let attempt = self.attempt(partial).await;
             // Whatever happened, what came stays.
             partial.flush().await?;

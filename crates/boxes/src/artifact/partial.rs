@@ -5,7 +5,7 @@ use crate::{BoxError, Result, hash::Running};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::tokio::{self as fs, File};
 use reqwest::Url;
-use rig_model::{ArtifactSpec, Digest};
+use rig_model::Digest;
 use rig_state::{Access, CacheLayout, Format};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -35,13 +35,13 @@ pub(super) struct Partial {
 }
 
 impl Partial {
-    /// Opens what an earlier attempt left, or begins anew.
+    /// Opens what an earlier attempt left under this key, or begins anew.
     ///
     /// # Errors
     /// When the cache cannot be read or written.
-    pub(super) async fn open(cache: &CacheLayout, artifact: &ArtifactSpec, url: &Url) -> Result<Self> {
-        let path = cache.partial(&artifact.sha256);
-        let origin_path = cache.partial_origin(&artifact.sha256);
+    pub(super) async fn open(cache: &CacheLayout, key: &Digest, url: &Url) -> Result<Self> {
+        let path = cache.partial(key);
+        let origin_path = cache.partial_origin(key);
         let opened = blocking(&path, {
             let (path, origin_path, url) = (path.clone(), origin_path.clone(), url.to_string());
             move || {

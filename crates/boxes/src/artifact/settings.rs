@@ -18,6 +18,8 @@ pub struct FetchSettings {
     pub maven_repository: String,
     /// PEM certificates that servers may be signed with beside those that the system trusts.
     pub certificates: Vec<String>,
+    /// Whether a server may lead from an encrypted address to one that is not. What has a checksum may go any way.
+    pub leave_https: bool,
     /// How patiently.
     pub retry: Retry,
 }
@@ -28,6 +30,7 @@ impl Default for FetchSettings {
             pypi_index: PYPI.to_owned(),
             maven_repository: MAVEN_CENTRAL.to_owned(),
             certificates: Vec::new(),
+            leave_https: true,
             retry: Retry::default(),
         }
     }

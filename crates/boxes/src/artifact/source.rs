@@ -1,6 +1,6 @@
 //! From what the workspace file says to an address.
 
-use super::{client, index, settings::FetchSettings};
+use super::{index, settings::FetchSettings};
 use crate::{BoxError, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 use reqwest::{Client, Url};
@@ -34,13 +34,17 @@ pub fn file_name(artifact: &ArtifactSpec) -> String {
         }
         ArtifactSource::File(path) => path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned(),
     };
-    // Servers' names become file names on every platform.
+    safe_name(&name).unwrap_or_else(|| artifact.name.to_string())
+}
+
+/// Servers' names become file names on every platform; some give none.
+pub(super) fn safe_name(name: &str) -> Option<String> {
     let safe: String = name
         .chars()
         .take(120)
         .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+') { c } else { '_' })
         .collect();
-    if safe.trim_matches('.').is_empty() { artifact.name.to_string() } else { safe }
+    (!safe.trim_matches('.').is_empty()).then_some(safe)
 }
 
 /// Finds the file. Asks the package index where the source is one, and compares its checksum before anything is
@@ -79,7 +83,7 @@ pub(super) async fn locate(
             })?;
             match &file.sha256 {
                 Some(actual) if *actual != artifact.sha256 => Err(BoxError::Checksum {
-                    name: artifact.name.clone(),
+                    what: format!("artifact {}", artifact.name),
                     origin: format!("the index {page}"),
                     expected: artifact.sha256.clone(),
                     actual: actual.clone(),
@@ -87,18 +91,6 @@ pub(super) async fn locate(
                 _ => Ok(Place::Remote(file.url.clone())),
             }
         }
-    }
-}
-
-/// A failed request as an error of ours.
-pub(super) fn transfer(what: &str, url: &Url, error: &reqwest::Error) -> BoxError {
-    BoxError::Transfer {
-        what: what.to_owned(),
-        url: url.to_string(),
-        why: client::whole(error),
-        have: 0,
-        total: None,
-        certificate: client::is_about_trust(error),
     }
 }
 
@@ -125,7 +117,7 @@ fn parse(artifact: &ArtifactSpec, url: &str) -> Result<Url> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::client, *};
     use rig_model::{Digest, Name, Origin};
 
     fn artifact(source: ArtifactSource) -> ArtifactSpec {

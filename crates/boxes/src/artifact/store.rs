@@ -4,7 +4,7 @@ use super::{
     cache,
     cache::CachedArtifact,
     client,
-    download::Download,
+    download::{Download, Wanted},
     list,
     settings::FetchSettings,
     source::{self, Place},
@@ -32,12 +32,12 @@ const DOWNLOADS: usize = 6;
 /// The artifacts of the user, shared by all workspaces. Cheap to clone.
 #[derive(Clone)]
 pub struct ArtifactStore {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    cache: CacheLayout,
-    settings: FetchSettings,
+pub(super) struct Inner {
+    pub(super) cache: CacheLayout,
+    pub(super) settings: FetchSettings,
     /// Made when it is first needed: reading the system's certificates takes some milliseconds.
     client: OnceCell<Client>,
 }
@@ -104,20 +104,7 @@ impl ArtifactStore {
     ) -> Result<Utf8PathBuf> {
         let Inner { cache, settings, .. } = &*self.inner;
         cache.prepare()?;
-        let patience = Patience { cancel: cx.cancel().clone(), deadline: cx.deadline() };
-        let mut told = false;
-        let held = || {
-            if !std::mem::replace(&mut told, true) {
-                cx.progress(Progress::step(format!("waiting for another rig that downloads {what}")));
-            }
-        };
-        let _lock =
-            FileLock::acquire(&cache.lock(&artifact.sha256), &patience, held).await.map_err(|error| match error {
-                StateError::Held { .. } => {
-                    BoxError::TimedOut { doing: format!("waiting for another rig that downloads {what}") }
-                }
-                other => other.into(),
-            })?;
+        let _lock = self.inner.lock(&artifact.sha256, what, cx).await?;
         // The one that had the lock may have brought it.
         if let Some(path) = self.cached(artifact)? {
             return Ok(path);
@@ -132,7 +119,9 @@ impl ArtifactStore {
             Place::List(path) => self.fetch_list(artifact, &path, &place, workspace, cx).await?,
             Place::Remote(url) => {
                 let retry = settings.retry;
-                Download { client, cache, artifact, what, url: &url, retry, cx }.run(&place).await?;
+                let wanted = Wanted::artifact(artifact);
+                let download = Download { client, cache, wanted: &wanted, what, url: &url, retry, cx };
+                download.run(|_| place.clone()).await?;
             }
         }
         Ok(place)
@@ -180,7 +169,25 @@ impl std::fmt::Debug for ArtifactStore {
 }
 
 impl Inner {
-    async fn client(&self) -> Result<&Client> {
+    /// Takes the lock of a download; says so when it has to wait for another process.
+    pub(super) async fn lock(&self, key: &Digest, what: &str, cx: &Context) -> Result<FileLock> {
+        let patience = Patience { cancel: cx.cancel().clone(), deadline: cx.deadline() };
+        let mut told = false;
+        let held = || {
+            if !std::mem::replace(&mut told, true) {
+                cx.progress(Progress::step(format!("waiting for another rig that downloads {what}")));
+            }
+        };
+        let lock = FileLock::acquire(&self.cache.lock(key), &patience, held).await;
+        lock.map_err(|error| match error {
+            StateError::Held { .. } => {
+                BoxError::TimedOut { doing: format!("waiting for another rig that downloads {what}") }
+            }
+            other => other.into(),
+        })
+    }
+
+    pub(super) async fn client(&self) -> Result<&Client> {
         let make = || async {
             let settings = self.settings.clone();
             blocking("preparing downloads".to_owned(), move || client::build(&settings)).await
@@ -216,7 +223,7 @@ impl Keep {
         let actual = hash.finish();
         if actual != self.artifact.sha256 {
             return Err(BoxError::Checksum {
-                name: self.artifact.name.clone(),
+                what: format!("artifact {}", self.artifact.name),
                 origin: self.from.to_string(),
                 expected: self.artifact.sha256.clone(),
                 actual,
@@ -231,7 +238,10 @@ impl Keep {
 }
 
 /// Runs what blocks where it may.
-async fn blocking<T: Send + 'static>(doing: String, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    doing: String,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     let result = tokio::task::spawn_blocking(work).await;
     result.map_err(|error| BoxError::file(doing)(io::Error::other(error)))?
 }

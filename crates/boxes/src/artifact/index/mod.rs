@@ -3,11 +3,13 @@
 mod html;
 mod json;
 
-use super::{settings::Retry, source};
-use crate::{BoxError, Result};
-use reqwest::{Client, Response, StatusCode, Url, header};
+use super::{
+    page::{self, Wanted},
+    settings::Retry,
+};
+use crate::Result;
+use reqwest::{Client, Url};
 use rig_model::Digest;
-use tokio::time::{sleep, timeout};
 
 /// Both forms, JSON preferred; some mirrors know only HTML.
 const ACCEPT: &str = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1";
@@ -34,72 +36,18 @@ pub(super) struct IndexFile {
 /// # Errors
 /// When the index does not answer, does not have the project, or answers with something else than an index page.
 pub(super) async fn read(client: &Client, page: &Url, project: &str, retry: Retry) -> Result<Vec<IndexFile>> {
-    let mut attempt = 1;
-    loop {
-        let error = match once(client, page, project, retry).await {
-            Ok(files) => return Ok(files),
-            Err(error) => error,
-        };
-        let passes = match &error {
-            BoxError::Transfer { certificate, .. } => !certificate,
-            BoxError::Status { status, .. } => is_passing(*status),
-            _ => false,
-        };
-        if !passes || attempt >= retry.attempts {
-            return Err(error);
-        }
-        sleep(retry.pause_after(attempt)).await;
-        attempt += 1;
-    }
-}
-
-/// Whether a server's refusal may be over the next time.
-pub(super) fn is_passing(status: u16) -> bool {
-    matches!(status, 408 | 425 | 429 | 500..)
-}
-
-async fn once(client: &Client, page: &Url, project: &str, retry: Retry) -> Result<Vec<IndexFile>> {
     let what = format!("the index page of {project}");
-    let request = client.get(page.clone()).header(header::ACCEPT, ACCEPT).send();
-    let response = timeout(retry.stall, request)
-        .await
-        .map_err(|_| unusable(&what, page, retry.stalled()))?
-        .map_err(|error| source::transfer(&what, page, &error))?;
-    if response.status() != StatusCode::OK {
-        return Err(BoxError::Status { what, url: page.to_string(), status: response.status().as_u16() });
-    }
-    let is_json = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-        .is_some_and(|kind| kind.contains("json"));
-    // Links are relative to the page that answered in the end.
-    let base = response.url().clone();
-    let body = body(response, &what, page, retry).await?;
-    // Mirrors mislabel pages; an HTML page never begins like this.
-    if is_json || body.trim_ascii_start().starts_with(b"{") {
-        json::files(&body, &base).map_err(|why| unusable(&what, page, format!("its answer is no package index: {why}")))
-    } else {
-        Ok(html::files(&body, &base))
-    }
-}
-
-async fn body(mut response: Response, what: &str, page: &Url, retry: Retry) -> Result<Vec<u8>> {
-    let mut body = Vec::new();
-    loop {
-        let chunk = timeout(retry.stall, response.chunk()).await.map_err(|_| unusable(what, page, retry.stalled()))?;
-        let Some(chunk) = chunk.map_err(|error| source::transfer(what, page, &error))? else {
-            return Ok(body);
-        };
-        if body.len() + chunk.len() > LARGEST {
-            return Err(unusable(what, page, format!("the page has more than {} MiB", LARGEST >> 20)));
+    let wanted = Wanted { what: &what, url: page, accept: ACCEPT, largest: LARGEST };
+    // A page that is no index may have come from a server in front of it: the next attempt may get behind it.
+    page::read(client, &wanted, retry, |answer| {
+        // Mirrors mislabel pages; an HTML page never begins like this.
+        if answer.is_json || answer.body.trim_ascii_start().starts_with(b"{") {
+            json::files(&answer.body, &answer.url).map_err(|why| format!("its answer is no package index: {why}"))
+        } else {
+            Ok(html::files(&answer.body, &answer.url))
         }
-        body.extend_from_slice(&chunk);
-    }
-}
-
-fn unusable(what: &str, page: &Url, why: String) -> BoxError {
-    BoxError::Transfer { what: what.to_owned(), url: page.to_string(), why, have: 0, total: None, certificate: false }
+    })
+    .await
 }
 
 /// A project's name as the index spells it: `Foo.Bar_baz` is `foo-bar-baz` (PEP 503).
