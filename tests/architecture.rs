@@ -15,6 +15,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("rig-recipes", &["rig-model"][..]),
         ("rig-compare", &["rig-drift", "rig-model"][..]),
         ("rig-boxes", &["rig-model", "rig-provider-api", "rig-state"][..]),
+        ("rig-box-store", &["rig-boxes", "rig-model", "rig-provider-api", "rig-state"][..]),
         (
             "rig-engine",
             &[
@@ -37,6 +38,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "rig-config",
                 "rig-state",
                 "rig-boxes",
+                "rig-box-store",
                 "rig-compare",
                 "rig-drift",
                 "rig-engine",

@@ -1,0 +1,174 @@
+//! The folder that a box is unpacked into: everything that is written there goes through here, and stays inside.
+
+use super::{Limits, Tee, Unpacked, inside, path::link_target};
+use crate::{
+    Result, StoreError, platform,
+    record::{StoredFile, StoredLink},
+    watch::Watch,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::io::{self, Read};
+
+/// What is said of an archive that was made to fill a volume.
+const TOO_LARGE: &str = "unpacked it is far larger than a box of its size can be";
+
+/// A folder that is being filled. Until all files are there it has no symbolic link, so nothing is written through one.
+pub(super) struct Tree<'a> {
+    root: &'a Utf8Path,
+    archive: &'a Utf8Path,
+    watch: Watch<'a>,
+    /// Bytes that may still be written.
+    budget: u64,
+    /// Entries that may still come.
+    entries: u64,
+    limits: Limits,
+    unpacked: Unpacked,
+}
+
+impl<'a> Tree<'a> {
+    /// A tree in an empty folder; `size` is that of the archive.
+    pub(super) fn new(root: &'a Utf8Path, archive: &'a Utf8Path, size: u64, limits: Limits, watch: Watch<'a>) -> Self {
+        Self {
+            root,
+            archive,
+            watch,
+            budget: limits.budget(size),
+            entries: limits.entries,
+            limits,
+            unpacked: Unpacked::default(),
+        }
+    }
+
+    /// What is wrong with the archive.
+    pub(super) fn broken(&self, why: impl Into<String>) -> StoreError {
+        StoreError::Archive { archive: self.archive.to_owned(), why: why.into() }
+    }
+
+    /// What is wrong with one of its entries.
+    fn refuse(&self, raw: &str, why: &str) -> StoreError {
+        self.broken(format!("{raw:?} {why}"))
+    }
+
+    /// Makes a folder.
+    pub(super) fn folder(&mut self, raw: &str) -> Result<()> {
+        let path = self.enter(raw)?;
+        self.make_folder(&path, raw)
+    }
+
+    /// Writes a file. `declared` is the size that the archive says it has, which need not be true.
+    pub(super) fn file(&mut self, raw: &str, declared: u64, from: impl Read) -> Result<()> {
+        let path = self.enter(raw)?;
+        if declared > self.budget {
+            return Err(self.broken(TOO_LARGE));
+        }
+        if let Some(free) = platform::free_space(self.root)
+            && declared > free
+        {
+            let (what, folder) = (format!("{} of {}", path, self.archive), self.root.to_owned());
+            return Err(StoreError::NoSpace { what, folder, needed: declared, free });
+        }
+        let mut file = self.create(&path, raw)?;
+        let archive = self.archive;
+        let broken = |why: String| StoreError::Archive { archive: archive.to_owned(), why };
+        let (budget, watch) = (&mut self.budget, &mut self.watch);
+        let guard = |count: u64| {
+            *budget = budget.checked_sub(count).ok_or_else(|| broken(TOO_LARGE.to_owned()))?;
+            watch.advance(count)
+        };
+        let read = Tee::new(from, &mut file, guard).run(|error| broken(format!("{raw:?}: {error}")));
+        let (size, sha256) = read?;
+        // On the disk before the record says that it is there.
+        file.sync_all().map_err(StoreError::file("writing what is unpacked"))?;
+        self.unpacked.files.push(StoredFile { path, size, sha256 });
+        Ok(())
+    }
+
+    /// Gives a file that is there a second name.
+    pub(super) fn hard_link(&mut self, raw: &str, target: &str) -> Result<()> {
+        let path = self.enter(raw)?;
+        let to = inside(target).map_err(|why| self.refuse(raw, &format!("is a link to {target:?}, which {why}")))?;
+        let Some(file) = self.unpacked.files.iter().find(|file| file.path == to).cloned() else {
+            return Err(self.refuse(raw, &format!("is a link to {target:?}, which is no file of the box")));
+        };
+        self.make_parent(&path, raw)?;
+        fs_err::hard_link(self.root.join(to), self.root.join(&path)).map_err(|error| self.occupied(error, raw))?;
+        self.unpacked.files.push(StoredFile { path, ..file });
+        Ok(())
+    }
+
+    /// Notes a symbolic link, to be made when all files are there.
+    pub(super) fn symbolic_link(&mut self, raw: &str, target: &str) -> Result<()> {
+        let path = self.enter(raw)?;
+        let parent = path.parent().map(Utf8Path::to_owned).unwrap_or_default();
+        let target = link_target(&parent, target)
+            .map_err(|why| self.refuse(raw, &format!("is a link to {target:?}, which {why}")))?;
+        self.unpacked.links.push(StoredLink { path, target });
+        Ok(())
+    }
+
+    /// Refuses what is no file, folder or link.
+    pub(super) fn special(&self, raw: &str) -> StoreError {
+        self.refuse(raw, "is neither a file, nor a folder, nor a link")
+    }
+
+    /// Makes the links and ends.
+    pub(super) fn finish(mut self) -> Result<Unpacked> {
+        let links = std::mem::take(&mut self.unpacked.links);
+        for link in &links {
+            self.make_parent(&link.path, link.path.as_str())?;
+            platform::symbolic_link(&link.target, &self.root.join(&link.path))
+                .map_err(|error| self.occupied(error, link.path.as_str()))?;
+        }
+        let root = self.root.canonicalize_utf8().map_err(StoreError::file("looking at what was unpacked"))?;
+        for link in &links {
+            // The rules above hold on their own; this would notice a mistake in them.
+            let there = self.root.join(&link.path).canonicalize_utf8();
+            if !there.is_ok_and(|there| there.starts_with(&root)) {
+                return Err(self.refuse(link.path.as_str(), "is a link that leads nowhere, or out of the box"));
+            }
+        }
+        self.unpacked.links = links;
+        self.unpacked.files.sort_by(|a, b| a.path.cmp(&b.path));
+        self.unpacked.links.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(self.unpacked)
+    }
+
+    /// Counts an entry and checks its path.
+    fn enter(&mut self, raw: &str) -> Result<Utf8PathBuf> {
+        self.watch.advance(0)?;
+        self.entries = self.entries.checked_sub(1).ok_or_else(|| self.too_many())?;
+        inside(raw).map_err(|why| self.refuse(raw, why))
+    }
+
+    /// More entries than a box has.
+    pub(super) fn too_many(&self) -> StoreError {
+        self.broken(format!("it has more than {} entries, which no box has", self.limits.entries))
+    }
+
+    fn create(&self, path: &Utf8Path, raw: &str) -> Result<fs_err::File> {
+        if path.as_str().is_empty() {
+            return Err(self.refuse(raw, "is no name of a file"));
+        }
+        self.make_parent(path, raw)?;
+        let file = fs_err::OpenOptions::new().write(true).create_new(true).open(self.root.join(path));
+        file.map_err(|error| self.occupied(error, raw))
+    }
+
+    fn make_parent(&self, path: &Utf8Path, raw: &str) -> Result<()> {
+        path.parent().map_or(Ok(()), |parent| self.make_folder(parent, raw))
+    }
+
+    fn make_folder(&self, path: &Utf8Path, raw: &str) -> Result<()> {
+        fs_err::create_dir_all(self.root.join(path)).map_err(|error| self.occupied(error, raw))
+    }
+
+    /// What the file system says where something is in the way.
+    fn occupied(&self, error: io::Error, raw: &str) -> StoreError {
+        match error.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
+                self.refuse(raw, "is in it twice, or below a file")
+            }
+            _ => StoreError::file(format!("unpacking {raw:?}"))(error),
+        }
+    }
+}

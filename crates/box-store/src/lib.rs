@@ -1,0 +1,39 @@
+//! Boxes for virtual machines, compatible with Vagrant's: box files (tar, tar.gz, zip), catalogues with versions,
+//! constraints, providers and architectures, and a store that all workspaces of a user share.
+//!
+//! A box comes from somewhere else. Its Vagrantfile is a program and is never run; what it is packed in is unpacked
+//! with limits, and nothing of it reaches a place outside its folder; what it says about itself is checked. A box is in
+//! the store whole or not at all, also after `kill -9`, and two processes may change the store at the same time.
+
+mod archive;
+mod catalogue;
+mod checksum;
+mod constraint;
+mod disks;
+mod error;
+mod json;
+mod layout;
+mod metadata;
+mod names;
+mod platform;
+mod record;
+mod store;
+mod vagrantfile;
+mod version;
+mod watch;
+
+pub use archive::Limits;
+pub use catalogue::{Catalogue, CatalogueFile, CatalogueVersion, Choice, Wish};
+pub use checksum::{Algorithm, Checksum};
+pub use constraint::{Constraint, ConstraintError};
+pub use disks::Disk;
+pub use error::{Result, StoreError};
+pub use metadata::{Metadata, MetadataDisk};
+pub use names::{Architecture, BoxKey, BoxProvider, NameError, StoreName};
+pub use record::{Record, StoredFile, StoredLink};
+pub use store::{
+    AddRequest, Added, Age, BoxContent, BoxStore, Change, Filter, Listing, Pruned, Repackaged, StoreSettings,
+    StoredBox, VAGRANT_CLOUD, Verdict,
+};
+pub use vagrantfile::VagrantfileFacts;
+pub use version::{Version, VersionError};

@@ -1,0 +1,147 @@
+//! From a box file to a box in its place.
+
+use super::{Added, StoredBox, read, source::Meant};
+use crate::{
+    Architecture, BoxKey, BoxProvider, Limits, Metadata, Record, Result, StoreError,
+    archive::{self, Tee},
+    layout::Layout,
+    watch::Watch,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use rig_model::Digest;
+use rig_provider_api::Context;
+use std::io;
+
+/// A box file on its way into the store. Whoever runs it holds the lock of the box's name.
+pub(super) struct Install {
+    pub(super) layout: Layout,
+    pub(super) limits: Limits,
+    pub(super) meant: Meant,
+    /// The box file.
+    pub(super) archive: Utf8PathBuf,
+    /// Its checksum, where it is known.
+    pub(super) sha256: Option<Digest>,
+    /// Whether it had the checksum that was promised.
+    pub(super) checked: bool,
+    /// Where it came from.
+    pub(super) origin: String,
+    /// Whether it replaces what is there.
+    pub(super) force: bool,
+    /// The boxes of the same name.
+    pub(super) present: Vec<StoredBox>,
+}
+
+impl Install {
+    /// Unpacks, checks, and puts the box into its place. Blocks.
+    ///
+    /// # Errors
+    /// When the file is no box, or its place is taken. Nothing of it is left then.
+    pub(super) fn run(self, cx: &Context) -> Result<Added> {
+        let work = self.layout.work(&self.meant.name);
+        // Left over from an add that was killed.
+        clear(&work)?;
+        let added = self.run_in(&work, cx);
+        let cleared = clear(&work);
+        let added = added?;
+        cleared?;
+        Ok(added)
+    }
+
+    fn run_in(self, work: &Utf8Path, cx: &Context) -> Result<Added> {
+        let size = fs_err::metadata(&self.archive).map_err(StoreError::file("reading the box file"))?.len();
+        let sha256 = match &self.sha256 {
+            Some(sha256) => sha256.clone(),
+            None => hash(&self.archive, size, cx)?,
+        };
+        let same = |stored: &&StoredBox| {
+            let wanted = self.meant.architecture.as_ref().filter(|wanted| !wanted.is_unknown());
+            stored.record.archive_sha256 == sha256
+                && stored.key().version == self.meant.version
+                && wanted.is_none_or(|wanted| *wanted == stored.key().architecture)
+        };
+        if let Some(stored) = self.present.iter().find(same).filter(|_| !self.force) {
+            return Ok(Added { stored: stored.clone(), already: true });
+        }
+        let new = work.join("new");
+        let files = Layout::files(&new);
+        rig_state::create_folder(&files)?;
+        let unpacked = archive::unpack(&self.archive, &files, self.limits, cx)?;
+        let content = read::content(&files, &self.meant.title())?;
+        let key = self.key(&content.metadata)?;
+        let old = self.present.iter().find(|stored| *stored.key() == key);
+        if let Some(old) = old.filter(|_| !self.force) {
+            let (origin, present) = (self.origin, old.record.source.clone());
+            return Err(StoreError::Occupied { key: Box::new(key), origin, present });
+        }
+        let record = Record {
+            key,
+            archive_sha256: sha256,
+            archive_size: size,
+            source: self.origin,
+            catalogue: self.meant.catalogue,
+            checked: self.checked,
+            added: jiff::Timestamp::now(),
+            files: unpacked.files,
+            links: unpacked.links,
+        };
+        record.write(&Layout::record(&new))?;
+        let slot = self.layout.slot(&record.key);
+        let fail = || StoreError::file(format!("putting {} into its place", record.key));
+        if let Some(old) = old {
+            let old = self.layout.slot(old.key());
+            fs_err::rename(&old, work.join("old")).map_err(fail())?;
+        } else if slot.exists() {
+            // Without a record that can be read: nothing that a rig of this version put there.
+            if !self.force {
+                let why = format!("{slot} is in the way, whose record cannot be read");
+                return Err(fail()(io::Error::new(io::ErrorKind::AlreadyExists, why)));
+            }
+            fs_err::rename(&slot, work.join("old")).map_err(fail())?;
+        }
+        if let Some(parent) = slot.parent() {
+            rig_state::create_folder(parent)?;
+        }
+        fs_err::rename(&new, &slot).map_err(fail())?;
+        Ok(Added { stored: StoredBox { record, folder: Layout::files(&slot) }, already: false })
+    }
+
+    /// Which box it is: what was meant, as far as it does not contradict what the box says.
+    fn key(&self, metadata: &Metadata) -> Result<BoxKey> {
+        let wrong = |why: String| StoreError::Content { what: self.meant.title(), why };
+        if let Some(wanted) = &self.meant.provider
+            && !BoxProvider::accepts(wanted).contains(&metadata.provider)
+        {
+            return Err(wrong(format!("it says that it is for {}, not for {wanted}", metadata.provider)));
+        }
+        let wanted = self.meant.architecture.as_ref().filter(|wanted| !wanted.is_unknown());
+        let said = metadata.architecture.as_ref().filter(|said| !said.is_unknown());
+        if let (Some(wanted), Some(said)) = (wanted, said)
+            && wanted != said
+        {
+            return Err(wrong(format!("it says that it runs on {said}, not on {wanted}")));
+        }
+        Ok(BoxKey {
+            name: self.meant.name.clone(),
+            version: self.meant.version.clone(),
+            architecture: said.or(wanted).cloned().unwrap_or_else(Architecture::unknown),
+            provider: metadata.provider.clone(),
+        })
+    }
+}
+
+/// Removes a folder with everything in it. Absence is success.
+pub(super) fn clear(folder: &Utf8Path) -> Result<()> {
+    match fs_err::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StoreError::file("tidying up the box store")(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn hash(path: &Utf8Path, size: u64, cx: &Context) -> Result<Digest> {
+    let fail = || StoreError::file(format!("reading the box file {path}"));
+    let file = fs_err::File::open(path).map_err(fail())?;
+    let mut watch = Watch::new(cx, "reading the box file", Some(size));
+    Ok(Tee::new(file, io::sink(), |count| watch.advance(count)).run(fail())?.1)
+}

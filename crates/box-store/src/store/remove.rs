@@ -1,0 +1,66 @@
+//! Removing boxes.
+
+use super::{BoxStore, StoredBox, blocking, place::clear};
+use crate::{BoxKey, Result, StoreError, layout::Layout};
+use camino::Utf8Path;
+use rig_provider_api::Context;
+use std::io;
+
+impl BoxStore {
+    /// Removes a box. Absence is success. Readers see it whole or not at all; a removal that is killed is ended by the
+    /// next command that changes a box of that name.
+    ///
+    /// # Errors
+    /// When the file system refuses, another process changes boxes of that name for too long, or the caller cancels.
+    pub async fn remove(&self, key: &BoxKey, cx: &Context) -> Result<()> {
+        let _lock = self.lock(&key.name, cx).await?;
+        let (layout, key) = (self.layout.clone(), key.clone());
+        blocking(move || remove(&layout, &key)).await
+    }
+
+    /// Removes several boxes, one after the other; those that are gone are told by `removed`.
+    ///
+    /// # Errors
+    /// Those of [`BoxStore::remove`]; what was removed before stays removed.
+    pub async fn remove_all(
+        &self,
+        boxes: &[StoredBox],
+        cx: &Context,
+        mut removed: impl FnMut(&StoredBox),
+    ) -> Result<()> {
+        for stored in boxes {
+            if cx.cancel().is_cancelled() {
+                return Err(StoreError::Cancelled { doing: "removing boxes".to_owned() });
+            }
+            self.remove(stored.key(), cx).await?;
+            removed(stored);
+        }
+        Ok(())
+    }
+}
+
+fn remove(layout: &Layout, key: &BoxKey) -> Result<()> {
+    let (slot, work) = (layout.slot(key), layout.work(&key.name));
+    clear(&work)?;
+    rig_state::create_folder(&work)?;
+    match fs_err::rename(&slot, work.join("old")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(StoreError::file(format!("removing {key}"))(error));
+        }
+        _ => {}
+    }
+    clear(&work)?;
+    remove_empty(layout, &slot);
+    Ok(())
+}
+
+/// Removes the folders above a place that hold nothing any more.
+fn remove_empty(layout: &Layout, slot: &Utf8Path) {
+    let above = slot.ancestors().skip(1).take_while(|folder| *folder != layout.root());
+    for folder in above {
+        // One that is not empty is meant to stay.
+        if fs_err::remove_dir(folder).is_err() {
+            return;
+        }
+    }
+}

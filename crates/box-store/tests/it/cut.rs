@@ -1,0 +1,100 @@
+//! Downloads and adds that end in the middle.
+
+use crate::{
+    server::{Server, Way},
+    support::{
+        context, everything, libvirt, named, request, sha256, store, stored, tar_gz, temporary, virtualbox, write,
+    },
+};
+use rig_box_store::{AddRequest, StoreError};
+use rig_boxes::BoxError;
+use rig_provider_api::{Context, NoProgress};
+use std::{sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+/// What does not compress, so that it can be cut anywhere.
+fn noise() -> String {
+    (0..2000_u32).map(|i| format!("{:x}", i.wrapping_mul(2_654_435_761))).collect()
+}
+
+#[tokio::test]
+async fn a_download_that_was_cut_goes_on() {
+    let bytes = tar_gz(&virtualbox(&noise()));
+    let server = Server::start(&bytes, Some("\"1\""), [Way::Cut(1000), Way::Cut(1000), Way::Well]).await;
+    let (_guard, folder) = temporary();
+    let store = store(&folder, "");
+    let name = "example/box".parse().ok();
+    let request = AddRequest { name, checksum: sha256(&bytes).parse().ok(), ..request(server.url.as_str()) };
+    let error = store.add(&request, &context()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Fetch(BoxError::Transfer { have: 2000, .. })), "{error}");
+    assert!(error.hint().unwrap().contains("goes on where it ended"), "{error}");
+    assert_eq!(everything(&folder.join("boxes")), [""; 0]);
+    let added = store.add(&request, &context()).await.unwrap();
+    assert!(added.stored.record.checked);
+    assert_eq!(server.ranges()[2].as_deref(), Some("bytes=2000-"));
+    // What is unpacked is not kept packed as well.
+    assert_eq!(everything(&folder.join("cache")), [""; 0]);
+}
+
+#[tokio::test]
+async fn without_a_checksum_only_a_server_that_knows_its_files_is_asked_for_the_rest() {
+    let bytes = tar_gz(&virtualbox(&noise()));
+    for (etag, second) in [(None, None), (Some("\"1\""), Some("bytes=1000-"))] {
+        let server = Server::start(&bytes, etag, [Way::Cut(1000), Way::Well]).await;
+        let (_guard, folder) = temporary();
+        let name = "example/box".parse().ok();
+        let request = AddRequest { name, insecure: true, ..request(server.url.replace("thing.bin", "thing.box")) };
+        let added = store(&folder, "").add(&request, &context()).await.unwrap();
+        assert!(!added.stored.record.checked);
+        assert_eq!(server.ranges()[1].as_deref(), second);
+        assert_eq!(everything(&folder.join("cache")), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn an_add_that_was_killed_is_completed_by_the_next() {
+    let (_guard, folder) = temporary();
+    let path = write(&folder.join("a.box"), &tar_gz(&virtualbox("a")));
+    let store = store(&folder, "");
+    // What a rig that was killed while it unpacked leaves, and one that was killed while it replaced.
+    let work = folder.join("boxes/.work/example%2fbox");
+    write(&work.join("new/box/box-disk001.vmdk"), b"a part");
+    write(&work.join("old/record.json"), b"{");
+    write(&folder.join("boxes/.work/other/new/box/x"), b"a part");
+    assert_eq!(stored(&store), [""; 0]);
+    store.add(&named(&path), &context()).await.unwrap();
+    assert_eq!(stored(&store).len(), 1);
+    assert!(!work.exists());
+    let pruned = store.prune(&Default::default(), 1, &[], &context(), |_| {}).await.unwrap();
+    assert_eq!((pruned.boxes.len(), pruned.leftovers), (0, 1));
+    assert_eq!(everything(&folder.join("boxes/.work")), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_place_without_a_record_holds_no_box() {
+    let (_guard, folder) = temporary();
+    let path = write(&folder.join("a.box"), &tar_gz(&libvirt("a", "amd64")));
+    let store = store(&folder, "");
+    let slot = folder.join("boxes/example%2fbox/0/amd64/libvirt");
+    write(&slot.join("box/box.img"), b"something");
+    assert_eq!(stored(&store), [""; 0]);
+    let error = store.add(&named(&path), &context()).await.unwrap_err();
+    assert!(error.to_string().contains("in the way"), "{error}");
+    store.add(&AddRequest { force: true, ..named(&path) }, &context()).await.unwrap();
+    assert_eq!(stored(&store), ["example/box 0 (libvirt, amd64)"]);
+    fs_err::write(slot.join("record.json"), "{\"format\": \"rig.stored-box/1\"").unwrap();
+    let listing = store.list().unwrap();
+    assert_eq!((listing.boxes.len(), listing.unreadable.len()), (0, 1));
+}
+
+#[tokio::test]
+async fn who_cancels_gets_nothing() {
+    let (_guard, folder) = temporary();
+    let path = write(&folder.join("a.box"), &tar_gz(&virtualbox(&noise())));
+    let cancel = CancellationToken::new();
+    let cx = Context::new(cancel.clone(), Duration::from_secs(60), Arc::new(NoProgress));
+    cancel.cancel();
+    let error = store(&folder, "").add(&named(&path), &cx).await.unwrap_err();
+    assert!(error.is_cancelled(), "{error}");
+    assert_eq!(everything(&folder.join("boxes")), [""; 0]);
+}
