@@ -93,7 +93,7 @@ impl BoxProvider {
     /// # Errors
     /// When the text is no word.
     pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
-        word(text.into(), "provider").map(Self)
+        word(&text.into(), "provider").map(Self)
     }
 
     /// The providers whose boxes can be used where this one is wanted, the best first: QEMU runs what is made for
@@ -119,7 +119,7 @@ impl Architecture {
     /// # Errors
     /// When the text is no word.
     pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
-        let text = word(text.into(), "architecture")?;
+        let text = word(&text.into(), "architecture")?;
         Ok(Self(match text.as_str() {
             "x86_64" | "x64" => "amd64".to_owned(),
             "aarch64" => "arm64".to_owned(),
@@ -154,7 +154,7 @@ impl Architecture {
 }
 
 /// A short word in lower case.
-fn word(text: String, what: &'static str) -> Result<String, NameError> {
+fn word(text: &str, what: &'static str) -> Result<String, NameError> {
     let text = text.to_ascii_lowercase();
     let why = if text.is_empty() || text.len() > 32 {
         "it has 1 to 32 characters"
