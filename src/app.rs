@@ -10,7 +10,7 @@ use crate::{
     settings::Settings,
 };
 use camino::{Utf8Path, Utf8PathBuf};
-use rig_boxes::{BoxHost, BoxPlans, PlanBoxes};
+use rig_boxes::{ArtifactStore, BoxHost, BoxPlans, FetchSettings, PlanBoxes};
 use rig_config::{Loaded, Overrides};
 use rig_engine::{
     Access, BoxChoice, BoxTable, EngineError, Engines, Executor, Interrupt, Provisioning, Report, Selection, Session,
@@ -78,6 +78,11 @@ impl App {
                 hint: Some("`rig init` writes one; `-w PATH` names another".to_owned()),
             }
         })
+    }
+
+    /// Whether a workspace file is named, or lies here or above.
+    pub(crate) fn is_in_workspace(&self) -> bool {
+        self.global.workspace.is_some() || self.file().is_ok()
     }
 
     /// Reads the file, with `--var` and the counts that `rig scale` set.
@@ -150,6 +155,16 @@ impl App {
         });
         lock.await
             .map_err(|error| if error.is_cancelled() { Failure::Said(ExitCode::Interrupted) } else { error.into() })
+    }
+
+    /// The download cache of this user, with this host's settings beside the given ones.
+    pub(crate) fn downloads(&self, settings: FetchSettings) -> ArtifactStore {
+        let mut settings = settings;
+        if let Some(index) = &self.settings.pypi_index {
+            settings.pypi_index.clone_from(index);
+        }
+        settings.certificates.clone_from(&self.settings.trust.certificates);
+        ArtifactStore::new(self.settings.dirs.cache_layout(), settings)
     }
 
     /// The boxes that are needed, with their hashes, next to what their providers have.

@@ -1,8 +1,12 @@
 //! The command line: arguments and their help.
 
+mod boxes;
 mod compare;
 mod snapshot;
 
+pub(crate) use boxes::{
+    AddBox, BoxList, Boxes, OutdatedBoxes, PruneBoxes, RemoveBox, RepackageBox, UpdateBoxes, VerifyBoxes,
+};
 pub(crate) use compare::Compare;
 pub(crate) use snapshot::{At, Reset, Snapshot};
 
@@ -114,7 +118,7 @@ pub(crate) enum Command {
     /// Removes machines
     #[command(visible_alias = "down")]
     Destroy(Destroy),
-    /// Lists and builds boxes
+    /// Boxes: those of the file, and the stored ones that virtual machines are made of
     #[command(subcommand)]
     Box(Boxes),
     /// The engine that containers run in
@@ -370,25 +374,6 @@ pub(crate) struct Destroy {
     /// Removes volumes with their data as well
     #[arg(long)]
     pub(crate) volumes: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Boxes {
-    /// Lists the file's boxes, with size and parent
-    List,
-    /// Makes boxes without starting anything
-    Build {
-        /// Boxes to make, with those they are built from [default: all]
-        #[arg(value_name = "BOX")]
-        boxes: Vec<String>,
-        /// Builds anew, without cached layers
-        #[arg(long)]
-        no_cache: bool,
-        #[command(flatten)]
-        execution: Execution,
-    },
-    /// Removes old versions of the file's boxes that none of its machines is made from
-    Prune,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,6 @@
 //! What ends a command, and with which exit code.
 
+use rig_box_store::StoreError;
 use rig_config::Mistakes;
 use rig_engine::{EngineError, LabError};
 use rig_provider_api::ProviderError;
@@ -28,6 +29,9 @@ pub(crate) enum Failure {
     /// The engine, or what it should do.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The store of boxes for virtual machines.
+    #[error(transparent)]
+    Store(Box<StoreError>),
     /// Something on this host.
     #[error("{message}")]
     Host { message: String, hint: Option<String> },
@@ -51,8 +55,9 @@ impl Failure {
             // A plan that cannot be made because of what the file asks for.
             Self::Engine(EngineError::Plan(errors)) if errors.iter().all(is_usage) => ExitCode::Usage,
             Self::Engine(error) if error.is_cancelled() => ExitCode::Interrupted,
-
-            Self::Engine(_) | Self::Host { .. } => ExitCode::Failed,
+            Self::Store(error) if error.is_cancelled() => ExitCode::Interrupted,
+            Self::Store(error) if error.is_usage() => ExitCode::Usage,
+            Self::Engine(_) | Self::Store(_) | Self::Host { .. } => ExitCode::Failed,
             Self::Said(code) => *code,
         }
     }
@@ -62,6 +67,7 @@ impl Failure {
             Self::File(_) | Self::Said(_) => None,
             Self::Usage { hint, .. } | Self::Host { hint, .. } => hint.clone(),
             Self::Engine(error) => error.hint(),
+            Self::Store(error) => error.hint(),
         }
     }
 
@@ -88,6 +94,12 @@ fn is_usage(error: &rig_engine::PlanError) -> bool {
 impl From<ProviderError> for Failure {
     fn from(error: ProviderError) -> Self {
         Self::Engine(error.into())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Box::new(error))
     }
 }
 

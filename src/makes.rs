@@ -19,12 +19,7 @@ pub(crate) struct HostMakes {
 
 impl HostMakes {
     pub(crate) fn new(app: &App, session: &Session, boxes: HostBoxes) -> Self {
-        let mut settings = FetchSettings::default();
-        if let Some(index) = &app.settings.pypi_index {
-            settings.pypi_index.clone_from(index);
-        }
-        settings.certificates.clone_from(&app.settings.trust.certificates);
-        let store = ArtifactStore::new(app.settings.dirs.cache_layout(), settings);
+        let store = app.downloads(FetchSettings::default());
         Self {
             workspace: session.workspace.clone(),
             folder: session.folder.clone(),

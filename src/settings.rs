@@ -18,6 +18,8 @@ pub(crate) struct Settings {
     pub(crate) trust: HostTrust,
     /// The Python package index, from pip's own variable.
     pub(crate) pypi_index: Option<String>,
+    /// The server that knows boxes for virtual machines by their short names, from rig's own variable or Vagrant's.
+    pub(crate) catalogue_server: Option<String>,
     /// Where programs are looked for.
     pub(crate) path: OsString,
     /// What the terminal can do, for shells in machines.
@@ -67,6 +69,7 @@ impl Settings {
             docker,
             trust: HostTrust { certificates: certificates(), proxies: proxies() },
             pypi_index: text("PIP_INDEX_URL"),
+            catalogue_server: text("RIG_CATALOG").or_else(|| text("VAGRANT_SERVER_URL")),
             term,
             path: env::var_os("PATH").unwrap_or_default(),
             interactive: text("CI").is_none() && text("NO_COLOR").is_none() && !dumb,

@@ -206,6 +206,12 @@ impl UserDirs {
         CacheLayout::new(self.cache.clone())
     }
 
+    /// The folder of the boxes for virtual machines, which all workspaces share. Its file names are the store's own.
+    #[must_use]
+    pub fn box_store(&self) -> Utf8PathBuf {
+        self.data.join("boxes")
+    }
+
     /// File names of the private dockerd below [`UserDirs::data`].
     #[must_use]
     pub fn engine_layout(&self) -> EngineLayout {

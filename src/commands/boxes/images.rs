@@ -1,26 +1,19 @@
-//! `rig box`
+//! The file's boxes, as images of its engine.
 
-use super::up;
 use crate::{
     app::{App, images_of},
-    cli::Boxes,
     engine_choice::Start,
     failure::Failure,
     render,
 };
-use rig_engine::{Session, reconcile};
-use rig_model::{BoxName, Name, ObservedBox};
+use rig_model::{BoxName, ObservedBox};
 use rig_provider_api::ObserveScope;
 use serde::Serialize;
 use std::time::Duration;
 
+/// A box of the file.
 #[derive(Serialize)]
-struct Document {
-    boxes: Vec<Row>,
-}
-
-#[derive(Serialize)]
-struct Row {
+pub(super) struct Row {
     name: String,
     provider: String,
     parent: Option<String>,
@@ -35,38 +28,15 @@ struct Row {
     created: Option<String>,
 }
 
-/// Lists, builds and removes boxes.
-pub(crate) async fn run(app: &App, command: Boxes) -> Result<(), Failure> {
-    match command {
-        Boxes::List => list(app).await,
-        Boxes::Build { boxes, no_cache, execution } => {
-            let (opened, _lock) = app.open_locked("rig box build", execution.dry_run).await?;
-            let session = app.session(&opened, if execution.dry_run { Start::Never } else { Start::IfNeeded }).await?;
-            let names = wanted(&session, &boxes)?;
-            let cx = app.context(Duration::from_secs(60));
-            let scope = ObserveScope { boxes: true, ..ObserveScope::MACHINES };
-            let (observed, engines) = tokio::join!(session.observe(&cx, scope), session.providers.probe(&cx));
-            let made = app.box_plans(&session, &engines?, &observed?, &session.homes_of(&names))?;
-            let mut table = app.box_table(&session, &made)?;
-            // Anew are the named ones; what they are built from is made only where it is missing.
-            for ((provider, name), choice) in &mut table {
-                let missing = made.get(provider).is_some_and(|own| own.plans.to_make(&names, false).contains(&&*name));
-                choice.no_cache = no_cache && names.contains(name);
-                choice.present = !missing && !choice.no_cache;
-            }
-            let plan = reconcile::build_boxes(&session.workspace, &table);
-            if execution.dry_run {
-                render::print_plan(&app.ui, &plan);
-                return Ok(());
-            }
-            let report = app.execute(&session, &opened.layout, made, &plan, &execution).await?;
-            up::finish(app, &report)
-        }
-        Boxes::Prune => prune(app).await,
-    }
+/// An image that is, or would be, gone.
+#[derive(Serialize)]
+pub(super) struct Removed {
+    pub(super) image: String,
+    pub(super) size_bytes: u64,
 }
 
-async fn list(app: &App) -> Result<(), Failure> {
+/// Looks at the boxes of the file on its engine.
+pub(super) async fn list(app: &App) -> Result<Vec<Row>, Failure> {
     let opened = app.open()?;
     let session = app.session(&opened, Start::Never).await?;
     let cx = app.context(Duration::from_secs(60));
@@ -102,10 +72,11 @@ async fn list(app: &App) -> Result<(), Failure> {
             }
         })
         .collect();
-    if app.ui.is_json() {
-        app.ui.document("rig.boxes/1", &Document { boxes: rows });
-        return Ok(());
-    }
+    Ok(rows)
+}
+
+/// The same as a table for people.
+pub(super) fn table(rows: &[Row]) -> String {
     let dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let cells = rows
         .iter()
@@ -114,13 +85,12 @@ async fn list(app: &App) -> Result<(), Failure> {
             vec![row.name.clone(), dash(&row.parent), row.state.to_owned(), size, dash(&row.created), dash(&row.image)]
         })
         .collect();
-    app.ui.result(render::table(&["BOX", "PARENT", "STATE", "SIZE", "BUILT", "IMAGE"], cells));
-    Ok(())
+    render::table(&["BOX", "PARENT", "STATE", "SIZE", "BUILT", "IMAGE"], cells)
 }
 
 /// Removes boxes of this file's names that are not what the file describes now.
-async fn prune(app: &App) -> Result<(), Failure> {
-    let (opened, _lock) = app.open_locked("rig box prune", false).await?;
+pub(super) async fn prune(app: &App, dry_run: bool) -> Result<Vec<Removed>, Failure> {
+    let (opened, _lock) = app.open_locked("rig box prune", dry_run).await?;
     let session = app.session(&opened, Start::Never).await?;
     let cx = app.context(Duration::from_secs(600));
     let scope = ObserveScope { boxes: true, ..ObserveScope::MACHINES };
@@ -137,36 +107,17 @@ async fn prune(app: &App) -> Result<(), Failure> {
             plan.is_some_and(|plan| plan.digest != seen.digest) && !in_use(seen)
         })
         .collect();
-    for seen in &old {
-        let images = images_of(session.providers.get(&seen.provider)?.as_ref())?;
-        // Another workspace's machine may be made from it: that is the engine's to know.
-        if let Err(error) = images.remove(&cx, &seen.image).await {
-            app.ui.warn(error.to_string());
-            continue;
+    let mut removed = Vec::new();
+    for seen in old {
+        if !dry_run {
+            let images = images_of(session.providers.get(&seen.provider)?.as_ref())?;
+            // Another workspace's machine may be made from it: that is the engine's to know.
+            if let Err(error) = images.remove(&cx, &seen.image).await {
+                app.ui.warn(error.to_string());
+                continue;
+            }
         }
-        app.ui.result(format!("removed {} ({:.0} MB)", seen.image, seen.size.0 as f64 / 1e6));
+        removed.push(Removed { image: seen.image.clone(), size_bytes: seen.size.0 });
     }
-    if old.is_empty() {
-        app.ui.say("nothing to remove: every box that is there is used or current");
-    }
-    Ok(())
-}
-
-/// The boxes that the command line names, or all.
-fn wanted(session: &Session, names: &[String]) -> Result<Vec<BoxName>, Failure> {
-    if names.is_empty() {
-        return Ok(session.workspace.boxes.keys().cloned().collect());
-    }
-    names
-        .iter()
-        .map(|text| {
-            Name::new(text).ok().filter(|name| session.workspace.boxes.contains_key(name)).ok_or_else(|| {
-                let known: Vec<String> = session.workspace.boxes.keys().map(ToString::to_string).collect();
-                Failure::Usage {
-                    message: format!("there is no box {text:?}"),
-                    hint: Some(format!("there are: {}", known.join(", "))),
-                }
-            })
-        })
-        .collect()
+    Ok(removed)
 }

@@ -1,0 +1,41 @@
+//! `rig box list`
+
+use super::{
+    images, stored,
+    work::{look, store},
+};
+use crate::{app::App, cli::BoxList, failure::Failure};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Document {
+    boxes: Vec<images::Row>,
+    stored: Vec<stored::Row>,
+}
+
+/// Lists the file's boxes, where there is a file, and the stored ones.
+pub(super) async fn run(app: &App, arguments: &BoxList) -> Result<(), Failure> {
+    let listing = look(|| store(app, false).list())?;
+    let has_file = !arguments.stored && app.is_in_workspace();
+    let rows = if has_file { images::list(app).await? } else { Vec::new() };
+    for (folder, why) in &listing.unreadable {
+        app.ui.warn(format!("the stored box in {folder} cannot be used: {why}"));
+    }
+    if app.ui.is_json() {
+        let stored = listing.boxes.iter().map(Into::into).collect();
+        app.ui.document("rig.boxes/1", &Document { boxes: rows, stored });
+        return Ok(());
+    }
+    if has_file {
+        app.ui.result(images::table(&rows));
+    }
+    if !listing.boxes.is_empty() {
+        if has_file {
+            app.ui.result("");
+        }
+        app.ui.result(stored::table(&listing.boxes));
+    } else if !has_file {
+        app.ui.say("no boxes are stored; `rig box add` adds them");
+    }
+    Ok(())
+}
