@@ -43,7 +43,8 @@ pub(super) async fn run(app: &App, arguments: AddBox) -> Result<(), Failure> {
         return Ok(());
     }
     let (key, size) = (added.stored.key(), stored::megabytes(added.stored.record.size()));
-    if !added.already && !added.stored.record.checked {
+    // A file of this host is the user's own.
+    if !added.already && !added.stored.record.checked && added.stored.record.source.contains("://") {
         app.ui.warn(format!("nothing said what {key} must be: its box file was taken without a checksum"));
     }
     app.ui.result(if added.already { format!("{key} is stored already") } else { format!("stored {key} ({size})") });

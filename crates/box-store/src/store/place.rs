@@ -38,8 +38,7 @@ impl Install {
     /// When the file is no box, or its place is taken. Nothing of it is left then.
     pub(super) fn run(self, cx: &Context) -> Result<Added> {
         let work = self.layout.work(&self.meant.name);
-        // Left over from an add that was killed.
-        clear(&work)?;
+        tidy(&self.layout, &work)?;
         let added = self.run_in(&work, cx);
         let cleared = clear(&work);
         let added = added?;
@@ -127,6 +126,24 @@ impl Install {
             provider: metadata.provider.clone(),
         })
     }
+}
+
+/// Clears away what a command that was killed left behind. Where it was about to put a new box into the place of an old
+/// one, which it had taken out already, the new one gets it: it was whole and checked.
+pub(super) fn tidy(layout: &Layout, work: &Utf8Path) -> Result<()> {
+    let new = work.join("new");
+    if work.join("old").exists()
+        && let Ok(Some(record)) = Record::read(&Layout::record(&new))
+    {
+        let slot = layout.slot(&record.key);
+        if !slot.exists() {
+            if let Some(parent) = slot.parent() {
+                rig_state::create_folder(parent)?;
+            }
+            fs_err::rename(&new, &slot).map_err(StoreError::file(format!("putting {} into its place", record.key)))?;
+        }
+    }
+    clear(work)
 }
 
 /// Removes a folder with everything in it. Absence is success.

@@ -1,6 +1,6 @@
 //! Removing what nobody needs any more.
 
-use super::{BoxStore, Filter, StoredBox, blocking, place::clear};
+use super::{BoxStore, Filter, StoredBox, blocking, place::tidy};
 use crate::{BoxKey, Result, StoreError};
 use rig_provider_api::Context;
 use rig_state::FileLock;
@@ -58,7 +58,7 @@ impl BoxStore {
             let mut count = 0;
             for name in store.leftovers()? {
                 let Some(_lock) = FileLock::try_acquire(&store.layout.lock_of(&name))? else { continue };
-                clear(&store.layout.works().join(&name))?;
+                tidy(&store.layout, &store.layout.works().join(&name))?;
                 count += 1;
             }
             Ok(count)

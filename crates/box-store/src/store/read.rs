@@ -168,8 +168,8 @@ impl BoxStore {
 
 fn not_stored(name: &StoreName, others: &[StoredBox]) -> StoreError {
     let (same, rest): (Vec<_>, Vec<_>) = others.iter().partition(|stored| stored.key().name == *name);
-    let shown = if same.is_empty() { rest } else { same };
-    let what = format!("{name} that is what is wanted");
+    let (what, shown) =
+        if same.is_empty() { (name.to_string(), rest) } else { (format!("{name} that is what is wanted"), same) };
     StoreError::NotStored { what, present: shown.iter().map(|stored| stored.key().to_string()).collect() }
 }
 

@@ -1,6 +1,9 @@
 //! Removing boxes.
 
-use super::{BoxStore, StoredBox, blocking, place::clear};
+use super::{
+    BoxStore, StoredBox, blocking,
+    place::{clear, tidy},
+};
 use crate::{BoxKey, Result, StoreError, layout::Layout};
 use camino::Utf8Path;
 use rig_provider_api::Context;
@@ -41,7 +44,7 @@ impl BoxStore {
 
 fn remove(layout: &Layout, key: &BoxKey) -> Result<()> {
     let (slot, work) = (layout.slot(key), layout.work(&key.name));
-    clear(&work)?;
+    tidy(layout, &work)?;
     rig_state::create_folder(&work)?;
     match fs_err::rename(&slot, work.join("old")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

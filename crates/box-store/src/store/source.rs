@@ -49,6 +49,9 @@ pub(super) struct Meant {
 impl Meant {
     /// What messages call it.
     pub(super) fn title(&self) -> String {
+        if self.catalogue.is_none() && self.version.as_str() == "0" {
+            return self.name.to_string();
+        }
         format!("{} {}", self.name, self.version)
     }
 }

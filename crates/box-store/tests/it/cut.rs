@@ -71,6 +71,25 @@ async fn an_add_that_was_killed_is_completed_by_the_next() {
 }
 
 #[tokio::test]
+async fn a_replacement_that_was_killed_in_the_middle_is_ended() {
+    let (_guard, folder) = temporary();
+    let [one, two] =
+        ["a", "b"].map(|text| write(&folder.join(text).with_extension("box"), &tar_gz(&libvirt(text, "amd64"))));
+    let store = store(&folder, "");
+    let new = store.add(&named(&one), &context()).await.unwrap().stored;
+    // The new box is whole, the old one taken out, and then the power went.
+    let (slot, work) = (new.folder.parent().unwrap(), folder.join("boxes/.work/example%2fbox"));
+    fs_err::create_dir_all(work.join("old")).unwrap();
+    fs_err::rename(slot, work.join("new")).unwrap();
+    assert_eq!(stored(&store), [""; 0]);
+    let request = AddRequest { version: Some("2".to_owned()), ..named(&two) };
+    store.add(&request, &context()).await.unwrap();
+    assert_eq!(stored(&store), ["example/box 0 (libvirt, amd64)", "example/box 2 (libvirt, amd64)"]);
+    assert_eq!(store.verify(&new, &context()).await.unwrap().changes, []);
+    assert!(!work.exists());
+}
+
+#[tokio::test]
 async fn a_place_without_a_record_holds_no_box() {
     let (_guard, folder) = temporary();
     let path = write(&folder.join("a.box"), &tar_gz(&libvirt("a", "amd64")));
