@@ -57,14 +57,6 @@ impl Home {
             .or_else(|_| serde_json::from_str(last))
             .unwrap_or_else(|error| panic!("{arguments:?}: {error} in {stdout}{stderr}"))
     }
-
-    fn boxes(&self) -> PathBuf {
-        ["data/rig/boxes", "data\\rig\\data\\boxes"]
-            .map(|path| self.path(path))
-            .into_iter()
-            .find(|path| path.exists())
-            .unwrap()
-    }
 }
 
 /// A box for libvirt with a disk that begins with some text.
@@ -167,19 +159,28 @@ fn a_killed_add_is_completed_by_the_next() {
     let home = Home::new();
     write_box(&home.path("a.box"), "a", 24 << 20);
     let arguments = ["box", "add", "a.box", "--name", "mine"];
-    let mut child = home.rig(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let began = Instant::now();
     let half = || home.path("data/rig/boxes/.work/mine/new/box/box.img").exists();
-    while !half() && child.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_secs(60) {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert_eq!(home.json(&["box", "list"], 0)["stored"], json!([]), "killed too late to show anything");
+    let stored = || home.json(&["box", "list"], 0)["stored"].as_array().unwrap().len();
+    let cut = (0..10).any(|_| {
+        let mut child = home.rig(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let began = Instant::now();
+        while !half() && child.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // On a busy machine it may have been too late: once more then.
+        let late = stored() > 0;
+        if late {
+            home.run(&["box", "remove", "mine"], 0);
+        }
+        !late
+    });
+    assert!(cut, "every add ended before it was killed");
     home.run(&arguments, 0);
-    assert_eq!(home.json(&["box", "list"], 0)["stored"].as_array().unwrap().len(), 1);
+    assert_eq!(stored(), 1);
     home.run(&["box", "verify"], 0);
-    assert_eq!(fs::read_dir(home.boxes().join(".work")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(home.path("data/rig/boxes/.work")).unwrap().count(), 0);
 }
 
 #[test]
