@@ -7,20 +7,12 @@ use crate::{
 };
 use rig_model::Workspace;
 use rig_provider_api::Provider;
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-/// Containers of a Docker engine.
-const DOCKER: &str = "docker";
-
-/// Connects to the providers that a file's machines name; to the one of containers when it has no machines. One that there is
-/// not is left out: checking the machines says which of them name it, and where.
+/// Connects to every provider that there is, whichever the file names: a machine may still be where an earlier version of the
+/// file put it. Checking the machines says which of them name one that there is not, and where.
 pub(crate) async fn connect(app: &App, workspace: &Workspace, start: Start) -> Result<Vec<Arc<dyn Provider>>, Failure> {
-    let named: BTreeSet<&str> = workspace.machines().map(|machine| machine.provider.as_str()).collect();
-    let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
-    if named.is_empty() || named.contains(DOCKER) {
-        providers.push(docker(app, Some(workspace), start).await?);
-    }
-    Ok(providers)
+    Ok(vec![docker(app, Some(workspace), start).await?])
 }
 
 /// Connects to the engine of containers.

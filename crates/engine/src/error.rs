@@ -16,6 +16,12 @@ pub enum EngineError {
     /// No plan can be made; all reasons.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Plan(Vec<PlanError>),
+    /// A machine that the file does not declare.
+    #[error("the file declares no machine {machine}")]
+    Undeclared {
+        /// The machine.
+        machine: MachineId,
+    },
     /// A provider that is not at hand.
     #[error("there is no provider {provider:?} here", provider = provider.as_str())]
     NoProvider {
@@ -186,12 +192,12 @@ impl EngineError {
             Self::Leave { .. } => {
                 Some("nothing of it was lost; `--force` removes it without handing anything over".to_owned())
             }
+            Self::Undeclared { machine } => {
+                Some(format!("`rig destroy {machine}` removes it where it is there all the same"))
+            }
+            Self::NoProvider { .. } => Some("`rig doctor` says which providers there are".to_owned()),
             Self::Gone { .. } => Some("`rig up` makes it again".to_owned()),
-            Self::NoProvider { .. }
-            | Self::Capability { .. }
-            | Self::Interrupted(_)
-            | Self::NoBox(_)
-            | Self::Host { .. } => None,
+            Self::Capability { .. } | Self::Interrupted(_) | Self::NoBox(_) | Self::Host { .. } => None,
         }
     }
 

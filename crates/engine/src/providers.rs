@@ -54,7 +54,7 @@ impl Providers {
     /// # Errors
     /// When the file does not declare it, or its provider is none of these.
     pub fn of(&self, machine: &MachineId) -> Result<&Arc<dyn Provider>, EngineError> {
-        self.get(self.homes.get(machine).ok_or_else(|| EngineError::Gone { machine: machine.clone() })?)
+        self.get(self.homes.get(machine).ok_or_else(|| EngineError::Undeclared { machine: machine.clone() })?)
     }
 
     /// Who has a machine that is there.

@@ -383,11 +383,12 @@ impl Session {
     }
 
     fn boxes_of(&self, is_meant: impl Fn(&MachineSpec) -> bool) -> BTreeMap<ProviderId, Vec<BoxName>> {
-        let of = |provider: &Arc<dyn Provider>| {
+        // A provider without boxes of its own is not asked for any.
+        let of = |provider: &Arc<dyn Provider>| -> (ProviderId, Vec<BoxName>) {
             let machines = self.workspace.machines().filter(|machine| machine.provider == *provider.id());
             let needed = self.workspace.needed_boxes(machines.filter(|machine| is_meant(machine)));
             (provider.id().clone(), needed.into_iter().map(|spec| spec.name.clone()).collect())
         };
-        self.providers.iter().map(of).collect()
+        self.providers.iter().map(of).filter(|(_, names)| !names.is_empty()).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Graph;
 use crate::Selection;
-use rig_model::{Action, Cause, MachineId, Observed, ObservedMachine, OpId, Plan, Workspace};
+use rig_model::{Action, Cause, MachineId, Observed, ObservedMachine, OpId, Plan, ProviderId, Workspace};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -59,13 +59,17 @@ pub(super) fn stop_all(
 #[must_use]
 pub fn destroy(workspace: &Workspace, observed: &Observed, selection: &Selection, options: DestroyOptions) -> Plan {
     let mut graph = Graph::default();
-    let mut gone: BTreeMap<&MachineId, OpId> = BTreeMap::new();
+    let mut gone: BTreeMap<(&ProviderId, &MachineId), OpId> = BTreeMap::new();
     for machine in observed.machines.iter().filter(|machine| selection.contains(&machine.id)) {
-        gone.insert(&machine.id, remove(&mut graph, workspace, machine, &Cause::Requested, []));
+        let op = remove(&mut graph, workspace, machine, &Cause::Requested, []);
+        gone.insert((&machine.provider, &machine.id), op);
     }
     for network in &observed.networks {
-        let members: BTreeSet<&MachineId> =
-            observed.machines.iter().map(|machine| &machine.id).filter(|id| id.topology == network.topology).collect();
+        let on = |machine: &&ObservedMachine| {
+            machine.provider == network.provider && machine.id.topology == network.topology
+        };
+        let members: BTreeSet<_> =
+            observed.machines.iter().filter(on).map(|machine| (&machine.provider, &machine.id)).collect();
         let empty = members.iter().all(|id| gone.contains_key(id));
         let meant = selection.is_all() || !members.is_empty();
         if empty && meant {
@@ -80,7 +84,12 @@ pub fn destroy(workspace: &Workspace, observed: &Observed, selection: &Selection
     }
     for snapshot in observed.snapshots.iter().filter(|snapshot| selection.contains(&snapshot.machine)) {
         let action = Action::DeleteSnapshot { machine: snapshot.machine.clone(), name: snapshot.name.clone() };
-        graph.ask(&snapshot.provider, action, Cause::Requested, gone.get(&snapshot.machine).copied());
+        graph.ask(
+            &snapshot.provider,
+            action,
+            Cause::Requested,
+            gone.get(&(&snapshot.provider, &snapshot.machine)).copied(),
+        );
     }
     if options.volumes {
         for volume in observed.volumes.iter().filter(|volume| selection.contains(&volume.machine)) {
@@ -89,7 +98,12 @@ pub fn destroy(workspace: &Workspace, observed: &Observed, selection: &Selection
                 name: volume.name.clone(),
                 native: volume.native.clone(),
             };
-            graph.ask(&volume.provider, action, Cause::Requested, gone.get(&volume.machine).copied());
+            graph.ask(
+                &volume.provider,
+                action,
+                Cause::Requested,
+                gone.get(&(&volume.provider, &volume.machine)).copied(),
+            );
         }
     }
     graph.finish(workspace)

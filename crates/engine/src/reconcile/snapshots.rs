@@ -92,9 +92,10 @@ pub fn restore_snapshots(
     let ip = |id: &MachineId| address(workspace, observed, &targets, id);
     let mut ops: BTreeMap<&MachineId, MachineOps> = BTreeMap::new();
     for spec in dependencies_first(workspace).into_iter().filter(|spec| runs(&spec.id)) {
+        let provider = targets.get(&spec.id).map_or(&spec.provider, |target| target.provider);
         let reached = spec.after.iter().filter_map(|other| ops.get(&other.machine)?.reach(other.condition));
         let after: Vec<OpId> = restored.iter().copied().chain(reached).collect();
-        let made = start(&mut graph, workspace, spec, after, &ip)?;
+        let made = start(&mut graph, workspace, (spec, provider), after, &ip)?;
         ops.insert(&spec.id, made);
     }
     for (id, target) in targets.iter().filter(|(id, _)| runs(id) && workspace.machine(id).is_none()) {
@@ -182,7 +183,12 @@ fn targets<'a>(
 
 /// A machine's complete snapshot of that name.
 fn snapshot<'a>(observed: &'a Observed, machine: &MachineId, name: &Name) -> Option<Target<'a>> {
-    let is_it = |snapshot: &&ObservedSnapshot| snapshot.machine == *machine && snapshot.name == *name;
+    // A machine that is at another provider by now has nothing to do with the snapshot.
+    let there = observed.machines.iter().find(|seen| seen.id == *machine);
+    let is_it = |snapshot: &&ObservedSnapshot| {
+        let is_same = there.is_none_or(|seen| seen.provider == snapshot.provider);
+        snapshot.machine == *machine && snapshot.name == *name && is_same
+    };
     let found = observed.snapshots.iter().find(is_it)?;
     Some(Target { provider: &found.provider, taken: found.taken.as_ref()? })
 }
@@ -236,24 +242,24 @@ fn note_other_form(graph: &mut Graph, observed: &Observed, id: &MachineId, name:
 fn start(
     graph: &mut Graph,
     workspace: &Workspace,
-    spec: &MachineSpec,
+    (spec, provider): (&MachineSpec, &ProviderId),
     after: Vec<OpId>,
     ip: &dyn Fn(&MachineId) -> Option<Ipv4Addr>,
 ) -> Result<MachineOps, PlanError> {
     let mut ops = MachineOps::default();
     let action = Action::StartMachine { machine: spec.id.clone(), restart: spec.restart };
-    let started = graph.ask(&spec.provider, action, Cause::Requested, after);
+    let started = graph.ask(provider, action, Cause::Requested, after);
     ops.start = Some(started);
     if is_one_shot(workspace, &spec.id) {
         let action = Action::AwaitDone { machine: spec.id.clone(), timeout: spec.ready.timeout };
-        ops.done = Some(graph.ask(&spec.provider, action, Cause::Requested, [started]));
+        ops.done = Some(graph.ask(provider, action, Cause::Requested, [started]));
     } else if !spec.ready.probes.is_empty() {
         let ready = spec
             .ready
             .resolve(ip)
             .ok_or_else(|| PlanError::Unresolved { machine: spec.id.clone(), origin: spec.origin.clone() })?;
         let action = Action::AwaitReady { machine: spec.id.clone(), ready };
-        ops.ready = Some(graph.ask(&spec.provider, action, Cause::Requested, [started]));
+        ops.ready = Some(graph.ask(provider, action, Cause::Requested, [started]));
     }
     Ok(ops)
 }

@@ -8,7 +8,7 @@ use crate::{BoxTable, Engines, PlanError, Provisioning, Selection};
 use camino::Utf8Path;
 use rig_model::{
     Action, BoxName, Cause, Condition, Dependency, FieldChange, MachineId, MachineSpec, MachineState, Name, Observed,
-    ObservedMachine, OpId, Plan, ProviderId, ResolvedMachine, Workspace,
+    ObservedMachine, OpId, Plan, PlanNote, ProviderId, ResolvedMachine, Workspace,
 };
 use std::collections::BTreeMap;
 
@@ -196,14 +196,23 @@ struct Planner<'a> {
     machines: BTreeMap<MachineId, MachineOps>,
 }
 
-impl Planner<'_> {
-    /// Removes a machine that was made from other values than the file gives now.
+impl<'a> Planner<'a> {
+    /// Removes a machine that was made from other values than the file gives now, or that is not where the file puts it.
     fn remove_changed(&mut self, spec: &MachineSpec) -> Result<(), PlanError> {
-        let Some(seen) = self.observed.machines.iter().find(|seen| seen.id == spec.id) else { return Ok(()) };
+        let elsewhere = |seen: &&ObservedMachine| seen.id == spec.id && seen.provider != spec.provider;
+        for seen in self.observed.machines.iter().filter(elsewhere) {
+            let cause = Cause::Changed { changes: vec![moved(seen, spec)] };
+            self.removed.push(down::remove(&mut self.graph, self.desired.workspace, seen, &cause, []));
+            if self.at_home(spec).is_none() {
+                self.replaced.insert(spec.id.clone(), cause);
+            }
+            if let Some(note) = left_behind(seen) {
+                self.graph.note(note);
+            }
+        }
+        let Some(seen) = self.at_home(spec) else { return Ok(()) };
         let resolved = self.resolver.machine(spec)?;
-        let cause = if seen.provider != spec.provider {
-            Cause::Changed { changes: vec![moved(seen, spec)] }
-        } else if seen.digest != Some(resolved.digest()) {
+        let cause = if seen.digest != Some(resolved.digest()) {
             Cause::Changed { changes: changes(&seen.fields, &resolved.fields()) }
         } else if seen.state == MachineState::Dead {
             Cause::Unusable { state: seen.state.to_string() }
@@ -218,15 +227,17 @@ impl Planner<'_> {
 
     fn machine(&mut self, spec: &MachineSpec) -> Result<(), PlanError> {
         let resolved = self.resolver.machine(spec)?;
-        let seen = self.observed.machines.iter().find(|seen| seen.id == spec.id);
-        match seen {
-            None => self.create(spec, resolved, Cause::Missing),
-            Some(seen) => match self.replaced.get(&spec.id).cloned() {
-                // What was done to the old one is of no use for the new one.
-                Some(cause) => self.create(spec, resolved, cause),
-                None => self.existing(spec, seen),
-            },
+        match (self.replaced.get(&spec.id).cloned(), self.at_home(spec)) {
+            // What was done to the old one is of no use for the new one.
+            (Some(cause), _) => self.create(spec, resolved, cause),
+            (None, None) => self.create(spec, resolved, Cause::Missing),
+            (None, Some(seen)) => self.existing(spec, seen),
         }
+    }
+
+    /// What is there of a machine where the file puts it.
+    pub(super) fn at_home(&self, spec: &MachineSpec) -> Option<&'a ObservedMachine> {
+        self.observed.machines.iter().find(|seen| seen.id == spec.id && seen.provider == spec.provider)
     }
 
     /// A machine that was made as the file says.
@@ -370,6 +381,19 @@ impl Planner<'_> {
 fn moved(seen: &ObservedMachine, spec: &MachineSpec) -> FieldChange {
     let (old, new) = (Some(seen.provider.to_string()), Some(spec.provider.to_string()));
     FieldChange { field: "provider".to_owned(), old, new }
+}
+
+/// Volumes do not move with their machine.
+fn left_behind(seen: &ObservedMachine) -> Option<PlanNote> {
+    let keeps_data = seen.fields.iter().any(|field| field.path.starts_with("volume."));
+    keeps_data.then(|| PlanNote {
+        text: format!(
+            "the volumes of machine {} stay at provider {}, and it begins without data",
+            seen.id, seen.provider
+        ),
+        hint: Some(format!("`rig destroy --volumes {}` before removes them", seen.id)),
+        origin: None,
+    })
 }
 
 /// Machines in an order in which one stands behind all it depends on. `after` has no cycles: the decoder refuses them.

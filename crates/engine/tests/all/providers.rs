@@ -150,6 +150,49 @@ async fn a_machine_moves_to_another_provider() {
 }
 
 #[tokio::test]
+async fn a_copy_elsewhere_goes_and_its_volumes_are_spoken_of() {
+    let text = MIXED.replace("ready tcp=80", "ready tcp=80; volume \"data\" \"/data\"");
+    let (workspace, host) = (load(&text, &[]), Host::new());
+    host.execute(&workspace, &host.plan(&workspace, 8 << 30).await.unwrap()).await;
+    let moved = load(&text, &[("where", "docker")]);
+    let plan = host.plan(&moved, 8 << 30).await.unwrap();
+    assert!(plan.notes[0].text.contains("stay at provider vms"), "{:?}", plan.notes);
+    host.execute(&moved, &plan).await;
+    // Somebody else's rig made it there again meanwhile: that one goes, the one at home stays as it is.
+    let before = host.observe(&moved).await;
+    let again = host.plan(&workspace, 8 << 30).await.unwrap();
+    let made: Vec<_> = again.operations.iter().filter(|operation| operation.action.verb() == "create").collect();
+    host.execute(&workspace, &Plan { operations: made.into_iter().cloned().map(alone).collect(), ..again.clone() })
+        .await;
+    assert_eq!(homes(&host.observe(&moved).await), ["store at docker", "store at vms", "web1 at docker"]);
+    let plan = host.plan(&moved, 8 << 30).await.unwrap();
+    assert_eq!(plan.operations.iter().filter(|operation| operation.action.verb() == "create").count(), 0);
+    host.execute(&moved, &plan).await;
+    let after = host.observe(&moved).await;
+    assert_eq!(homes(&after), ["store at docker", "web1 at docker"]);
+    assert_eq!(after.machines[0].native, before.machines[0].native);
+    // Everything goes, wherever it is.
+    let plan = reconcile::destroy(&moved, &after, &Selection::All, DestroyOptions { volumes: true });
+    host.execute(&moved, &plan).await;
+    let left = host.observe(&moved).await;
+    assert!(left.machines.is_empty() && left.networks.is_empty() && left.volumes.is_empty(), "{left:?}");
+}
+
+/// The same operation, behind nothing.
+fn alone(operation: rig_model::Operation) -> rig_model::Operation {
+    rig_model::Operation { after: Vec::new(), ..operation }
+}
+
+#[tokio::test]
+async fn a_provider_without_boxes_is_asked_for_none() {
+    let (workspace, host) = (load(MIXED, &[("where", "docker")]), Host::new());
+    let session = host.session(&workspace);
+    let boxes = session.boxes_for(&Selection::All);
+    assert_eq!(boxes.keys().map(Name::as_str).collect::<Vec<_>>(), ["docker"]);
+    assert_eq!(session.homes_of(&boxes[&boxes.keys().next().unwrap().clone()]), boxes);
+}
+
+#[tokio::test]
 async fn engines_of_one_host_share_its_memory() {
     let (workspace, host) = (load(MIXED, &[]), Host::new());
     let errors = host.plan(&workspace, 5 << 30).await.unwrap_err();

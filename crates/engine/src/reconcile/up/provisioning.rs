@@ -59,7 +59,7 @@ impl Planner<'_> {
 
     /// Runs steps on a machine that runs, and waits until it is ready again.
     pub(super) fn steps_alone(&mut self, spec: &MachineSpec) -> Result<(), PlanError> {
-        let Some(seen) = self.observed.machines.iter().find(|seen| seen.id == spec.id) else { return Ok(()) };
+        let Some(seen) = self.at_home(spec) else { return Ok(()) };
         if seen.state != MachineState::Running {
             self.graph.note(PlanNote {
                 text: format!("machine {} is {}, nothing is provisioned in it", spec.id, seen.state),
