@@ -3,6 +3,7 @@
 use crate::{DockerProvider, error};
 use async_trait::async_trait;
 use bollard::{
+    Docker,
     container::LogOutput,
     exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults},
 };
@@ -11,7 +12,7 @@ use rig_model::Stream;
 use rig_provider_api::{
     Context, Exec, ExecEvent, ExecRequest, ExecSession, MachineRef, ProviderError, Result, Terminal,
 };
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 #[async_trait]
@@ -44,8 +45,8 @@ impl Exec for DockerProvider {
                 None => None,
             };
             Ok(ExecSession {
+                stdin: request.stdin.then(|| self.closing(created.id.clone(), input)),
                 events: self.events(doing.clone(), created.id, output),
-                stdin: request.stdin.then(|| closing(input)),
                 resize,
             })
         })
@@ -56,21 +57,30 @@ impl Exec for DockerProvider {
 /// How much input waits for a command that does not read it.
 const PIPE: usize = 64 * 1024;
 
-/// An input that is closed when it is dropped. The engine's connection is shared with the output: dropping its writing
-/// half would leave it open, and a command that reads to the end of its input would never end.
-fn closing(mut input: Pin<Box<dyn AsyncWrite + Send>>) -> Pin<Box<dyn AsyncWrite + Send>> {
-    let (near, mut far) = tokio::io::duplex(PIPE);
-    // Ends with the input, or with the command: then writing fails.
-    tokio::spawn(async move {
-        if tokio::io::copy(&mut far, &mut input).await.is_ok() {
-            // The command may have ended meanwhile; then there is nothing to close.
-            let _ = input.shutdown().await;
-        }
-    });
-    Box::pin(near)
-}
+/// How long an engine may take to begin a command whose input is at its end already.
+const BEGIN: Duration = Duration::from_secs(30);
+
+/// The pause between two looks at a command.
+const LOOK: Duration = Duration::from_millis(20);
 
 impl DockerProvider {
+    /// An input that is closed when it is dropped. The engine's connection is shared with the output: dropping its writing
+    /// half would leave it open, and a command that reads to the end of its input would never end.
+    fn closing(&self, id: String, mut input: Pin<Box<dyn AsyncWrite + Send>>) -> Pin<Box<dyn AsyncWrite + Send>> {
+        let (near, mut far) = tokio::io::duplex(PIPE);
+        let docker = self.docker.clone();
+        // Ends with the input, or with the command: then writing fails.
+        tokio::spawn(async move {
+            if tokio::io::copy(&mut far, &mut input).await.is_ok() {
+                // What does not begin has nothing to close.
+                let _ = tokio::time::timeout(BEGIN, begun(&docker, &id)).await;
+                // The command may have ended meanwhile; then there is nothing to close.
+                let _ = input.shutdown().await;
+            }
+        });
+        Box::pin(near)
+    }
+
     /// The output, then the exit code once the output has ended.
     fn events(
         &self,
@@ -101,7 +111,7 @@ impl DockerProvider {
                     None if state.running != Some(true) => {
                         return Err(ProviderError::failed(&doing, "the engine knows no exit code"));
                     }
-                    _ => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+                    _ => tokio::time::sleep(LOOK).await,
                 }
             }
         });
@@ -124,5 +134,16 @@ impl DockerProvider {
             }
         });
         sender
+    }
+}
+
+/// Waits until a command has a process, or had one. An engine that is told before that its input has ended forgets it: seen with
+/// Engine 20.10 under load, where a `cat` without input then ran for ever.
+async fn begun(docker: &Docker, id: &str) {
+    while let Ok(state) = docker.inspect_exec(id).await {
+        if state.pid.is_some_and(|pid| pid > 0) || state.exit_code.is_some() {
+            return;
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
