@@ -166,12 +166,18 @@ fn word(text: &str, what: &'static str) -> Result<String, NameError> {
     Err(NameError { text, what, why })
 }
 
+/// Whether Windows takes a file name for a device, whatever its extension is.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
+    let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
+    let port = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt"));
+    let is_port = port.is_some_and(|rest| matches!(rest.as_bytes(), [b'0'..=b'9']) || ["¹", "²", "³"].contains(&rest));
+    DEVICES.contains(&stem.as_str()) || is_port
+}
+
 /// A name as one file name on every platform. Different names never share one, also where case does not count.
 pub(crate) fn file_name(text: &str) -> String {
-    const RESERVED: [&str; 4] = ["con", "prn", "aux", "nul"];
-    let stem = text.split('.').next().unwrap_or_default();
-    let is_port = stem.len() == 4 && (stem.starts_with("com") || stem.starts_with("lpt"));
-    let special = RESERVED.contains(&stem) || is_port;
+    let special = is_reserved(text);
     let last = text.len().saturating_sub(1);
     let plain = |index: usize, byte: u8| match byte {
         b'.' => index != 0 && index != last,

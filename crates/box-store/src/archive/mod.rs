@@ -1,6 +1,7 @@
 //! Box files: what they are packed with, taking them apart without doing harm, and packing them.
 
 mod kind;
+mod names;
 mod pack;
 mod path;
 mod tarball;

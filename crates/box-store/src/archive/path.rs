@@ -1,5 +1,6 @@
 //! Paths in archives: only those that stay inside the folder that is unpacked into, on every platform.
 
+use crate::names::is_reserved;
 use camino::Utf8PathBuf;
 
 /// The longest path, in bytes.
@@ -19,8 +20,9 @@ pub(crate) fn inside(raw: &str) -> Result<Utf8PathBuf, &'static str> {
     if raw.starts_with('/') {
         return Err("begins at the root of the file system");
     }
-    // Windows takes the first for a separator, and the second for a drive or a hidden part of a file.
-    if raw.chars().any(|c| matches!(c, '\\' | ':') || c.is_control()) {
+    // Windows takes the first for a separator, the second for a drive or a hidden part of a file, and has the others in
+    // no name.
+    if raw.chars().any(|c| matches!(c, '\\' | ':' | '<' | '>' | '"' | '|' | '?' | '*') || c.is_control()) {
         return Err("has a character that is none of a file name everywhere");
     }
     let mut path = Utf8PathBuf::new();
@@ -34,17 +36,23 @@ pub(crate) fn inside(raw: &str) -> Result<Utf8PathBuf, &'static str> {
         if part.len() > 255 || part.ends_with(['.', ' ']) {
             return Err("has a part that is no file name everywhere");
         }
+        if is_reserved(part) {
+            return Err("has a part that is the name of a device on Windows");
+        }
         path.push(part);
     }
     Ok(path)
 }
 
-/// The target of a symbolic link in the folder `parent`, as it may be written: relative, first up and then down, so that
-/// no other link on the way changes where it leads.
+/// The target of a symbolic link in the folder `parent`, as it may be written: relative, first up and then down. `parent`
+/// must be the folder itself, with no link on the way to it: only then its parts are as many as the link may go up.
 ///
 /// # Errors
 /// What is wrong with it, in words that follow the link.
 pub(super) fn link_target(parent: &Utf8PathBuf, raw: &str) -> Result<Utf8PathBuf, &'static str> {
+    if raw.is_empty() {
+        return Err("is no path");
+    }
     let mut rest = raw;
     let mut ups = 0;
     while let Some(behind) = rest.strip_prefix("../").or_else(|| (rest == "..").then_some("")) {
@@ -52,8 +60,11 @@ pub(super) fn link_target(parent: &Utf8PathBuf, raw: &str) -> Result<Utf8PathBuf
         rest = behind;
     }
     let down = inside(rest).map_err(|_| "leads out of the box")?;
-    if raw.is_empty() || ups > parent.components().count() {
+    if ups > parent.components().count() {
         return Err("leads out of the box");
+    }
+    if ups == 0 && down.as_str().is_empty() {
+        return Err("is the folder that the link lies in");
     }
     let mut target = Utf8PathBuf::new();
     (0..ups).for_each(|_| target.push(".."));
@@ -69,8 +80,28 @@ mod tests {
     fn only_paths_inside_are_taken() {
         assert_eq!(inside("./a//b/.").unwrap(), "a/b");
         assert_eq!(inside("./").unwrap(), "");
-        for bad in ["/etc/passwd", "../x", "a/../../x", "a/..", "C:x", "a\\..\\b", "a\0b", "a\nb", "a.", "..."] {
+        for bad in [
+            "/etc/passwd",
+            "../x",
+            "a/../../x",
+            "a/..",
+            "C:x",
+            "a\\..\\b",
+            "a\0b",
+            "a\nb",
+            "a.",
+            "...",
+            "a?",
+            "<a",
+            "a|b",
+        ] {
             assert!(inside(bad).is_err(), "{bad:?}");
+        }
+        for bad in ["nul", "a/CON.txt", "Com1", "aux .x/b"] {
+            assert!(inside(bad).unwrap_err().contains("device"), "{bad:?}");
+        }
+        for good in ["console", "comb.x", "null", "com10"] {
+            assert!(inside(good).is_ok(), "{good:?}");
         }
         assert!(inside(&"a/".repeat(40)).is_err());
     }
@@ -80,7 +111,9 @@ mod tests {
         let parent = Utf8PathBuf::from("a/b");
         assert_eq!(link_target(&parent, "../../x").unwrap(), "../../x");
         assert_eq!(link_target(&parent, "./c").unwrap(), "c");
-        for bad in ["", "/x", "../../../x", "c/../../x", "c/..", "../c/.."] {
+        assert!(link_target(&parent, "").unwrap_err().contains("no path"));
+        assert!(link_target(&parent, ".").unwrap_err().contains("the link lies in"));
+        for bad in ["/x", "../../../x", "c/../../x", "c/..", "../c/.."] {
             assert!(link_target(&parent, bad).is_err(), "{bad:?}");
         }
     }

@@ -1,6 +1,10 @@
 //! The folder that a box is unpacked into: everything that is written there goes through here, and stays inside.
 
-use super::{Limits, Tee, Unpacked, inside, path::link_target};
+use super::{
+    Limits, Tee, Unpacked, inside,
+    names::{Entry, Names},
+    path::link_target,
+};
 use crate::{
     Result, StoreError, platform,
     record::{StoredFile, StoredLink},
@@ -12,7 +16,8 @@ use std::io::{self, Read};
 /// What is said of an archive that was made to fill a volume.
 const TOO_LARGE: &str = "unpacked it is far larger than a box of its size can be";
 
-/// A folder that is being filled. Until all files are there it has no symbolic link, so nothing is written through one.
+/// A folder that is being filled. Until all files and folders are there it has no symbolic link, so nothing is made
+/// through one; and no entry lies below a link, so the folder that a link lies in is the one that its path says.
 pub(super) struct Tree<'a> {
     root: &'a Utf8Path,
     archive: &'a Utf8Path,
@@ -22,6 +27,7 @@ pub(super) struct Tree<'a> {
     /// Entries that may still come.
     entries: u64,
     limits: Limits,
+    names: Names,
     unpacked: Unpacked,
 }
 
@@ -35,6 +41,7 @@ impl<'a> Tree<'a> {
             budget: limits.budget(size),
             entries: limits.entries,
             limits,
+            names: Names::default(),
             unpacked: Unpacked::default(),
         }
     }
@@ -51,13 +58,13 @@ impl<'a> Tree<'a> {
 
     /// Makes a folder.
     pub(super) fn folder(&mut self, raw: &str) -> Result<()> {
-        let path = self.enter(raw)?;
+        let path = self.enter(raw, Entry::Folder)?;
         self.make_folder(&path, raw)
     }
 
     /// Writes a file. `declared` is the size that the archive says it has, which need not be true.
     pub(super) fn file(&mut self, raw: &str, declared: u64, from: impl Read) -> Result<()> {
-        let path = self.enter(raw)?;
+        let path = self.enter(raw, Entry::File)?;
         if declared > self.budget {
             return Err(self.broken(TOO_LARGE));
         }
@@ -85,7 +92,7 @@ impl<'a> Tree<'a> {
 
     /// Gives a file that is there a second name.
     pub(super) fn hard_link(&mut self, raw: &str, target: &str) -> Result<()> {
-        let path = self.enter(raw)?;
+        let path = self.enter(raw, Entry::File)?;
         let to = inside(target).map_err(|why| self.refuse(raw, &format!("is a link to {target:?}, which {why}")))?;
         let Some(file) = self.unpacked.files.iter().find(|file| file.path == to).cloned() else {
             return Err(self.refuse(raw, &format!("is a link to {target:?}, which is no file of the box")));
@@ -96,12 +103,13 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// Notes a symbolic link, to be made when all files are there.
+    /// Notes a symbolic link, to be made when all files are there. Its folder is made now, while there is no link yet.
     pub(super) fn symbolic_link(&mut self, raw: &str, target: &str) -> Result<()> {
-        let path = self.enter(raw)?;
+        let path = self.enter(raw, Entry::Link)?;
         let parent = path.parent().map(Utf8Path::to_owned).unwrap_or_default();
         let target = link_target(&parent, target)
             .map_err(|why| self.refuse(raw, &format!("is a link to {target:?}, which {why}")))?;
+        self.make_parent(&path, raw)?;
         self.unpacked.links.push(StoredLink { path, target });
         Ok(())
     }
@@ -114,16 +122,20 @@ impl<'a> Tree<'a> {
     /// Makes the links and ends.
     pub(super) fn finish(mut self) -> Result<Unpacked> {
         let links = std::mem::take(&mut self.unpacked.links);
+        let root = self.root.canonicalize_utf8().map_err(StoreError::file("looking at what was unpacked"))?;
         for link in &links {
-            self.make_parent(&link.path, link.path.as_str())?;
+            // The rules for names and targets hold on their own; this, and what follows the links, would notice a
+            // mistake in them.
+            let parent = self.root.join(&link.path).parent().and_then(|parent| parent.canonicalize_utf8().ok());
+            if parent != link.path.parent().map(|parent| joined(&root, parent)) {
+                return Err(self.refuse(link.path.as_str(), "does not lie in the folder that its name says"));
+            }
             platform::symbolic_link(&link.target, &self.root.join(&link.path))
                 .map_err(|error| self.occupied(error, link.path.as_str()))?;
         }
-        let root = self.root.canonicalize_utf8().map_err(StoreError::file("looking at what was unpacked"))?;
         for link in &links {
-            // The rules above hold on their own; this would notice a mistake in them.
-            let there = self.root.join(&link.path).canonicalize_utf8();
-            if !there.is_ok_and(|there| there.starts_with(&root)) {
+            let target = self.root.join(&link.path).canonicalize_utf8();
+            if !target.is_ok_and(|target| target.starts_with(&root)) {
                 return Err(self.refuse(link.path.as_str(), "is a link that leads nowhere, or out of the box"));
             }
         }
@@ -133,11 +145,16 @@ impl<'a> Tree<'a> {
         Ok(self.unpacked)
     }
 
-    /// Counts an entry and checks its path.
-    fn enter(&mut self, raw: &str) -> Result<Utf8PathBuf> {
+    /// Counts an entry and the folders that come with it, and checks its path before anything is made.
+    fn enter(&mut self, raw: &str, kind: Entry) -> Result<Utf8PathBuf> {
         self.watch.advance(0)?;
-        self.entries = self.entries.checked_sub(1).ok_or_else(|| self.too_many())?;
-        inside(raw).map_err(|why| self.refuse(raw, why))
+        let path = inside(raw).map_err(|why| self.refuse(raw, why))?;
+        let new = self.names.enter(&path, kind).map_err(|why| self.refuse(raw, &why))?;
+        self.entries = self.entries.checked_sub(new.max(1)).ok_or_else(|| self.too_many())?;
+        if path.as_str().is_empty() && kind != Entry::Folder {
+            return Err(self.refuse(raw, "is no name of a file"));
+        }
+        Ok(path)
     }
 
     /// More entries than a box has.
@@ -146,9 +163,6 @@ impl<'a> Tree<'a> {
     }
 
     fn create(&self, path: &Utf8Path, raw: &str) -> Result<fs_err::File> {
-        if path.as_str().is_empty() {
-            return Err(self.refuse(raw, "is no name of a file"));
-        }
         self.make_parent(path, raw)?;
         let file = fs_err::OpenOptions::new().write(true).create_new(true).open(self.root.join(path));
         file.map_err(|error| self.occupied(error, raw))
@@ -171,4 +185,9 @@ impl<'a> Tree<'a> {
             _ => StoreError::file(format!("unpacking {raw:?}"))(error),
         }
     }
+}
+
+/// The same as `join`, without the separator that an empty path leaves behind.
+fn joined(root: &Utf8Path, below: &Utf8Path) -> Utf8PathBuf {
+    if below.as_str().is_empty() { root.to_owned() } else { root.join(below) }
 }

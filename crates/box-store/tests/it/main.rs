@@ -2,9 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod adding;
+mod bombs;
 mod cut;
+mod hostile;
 mod life;
 mod malicious;
+mod paths;
 mod promises;
 #[expect(dead_code, reason = "the server of the downloader's own tests misbehaves in more ways than are wanted here")]
 #[path = "../../../boxes/tests/it/server.rs"]
