@@ -1,7 +1,7 @@
 //! Which versions somebody wants.
 
 use crate::{Version, VersionError};
-use std::{fmt, str::FromStr};
+use std::{cmp::Ordering, fmt, str::FromStr};
 
 /// Conditions with commas between them, all of which hold: `>= 1.0, < 3`, `~> 1.2`, `= 1.0` or just `1.0`. The default
 /// is any version.
@@ -68,12 +68,16 @@ impl Constraint {
     /// nothing else: nobody gets it by accident.
     #[must_use]
     pub fn newest<T>(&self, candidates: impl IntoIterator<Item = T>, version: impl Fn(&T) -> &Version) -> Option<T> {
-        let prereleases_count = self.conditions.iter().any(|(_, wanted)| wanted.is_prerelease());
         let met = candidates.into_iter().filter(|candidate| self.is_met_by(version(candidate)));
-        met.max_by(|a, b| {
-            let rank = |candidate: &T| prereleases_count || !version(candidate).is_prerelease();
-            (rank(a), version(a)).cmp(&(rank(b), version(b)))
-        })
+        met.max_by(|a, b| self.order(version(a), version(b)))
+    }
+
+    /// Which of two versions is older for whoever has this constraint: prereleases come before all releases, unless the
+    /// constraint names one.
+    pub(crate) fn order(&self, a: &Version, b: &Version) -> Ordering {
+        let prereleases_count = self.conditions.iter().any(|(_, wanted)| wanted.is_prerelease());
+        let rank = |version: &Version| prereleases_count || !version.is_prerelease();
+        (rank(a), a).cmp(&(rank(b), b))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Adding a box.
 
 use super::{
-    AddRequest, BoxStore, StoredBox, blocking,
+    AddRequest, BoxStore, StoredBox, blocking, locked,
     place::Install,
     source::{Location, Meant, may_ask},
 };
@@ -44,7 +44,7 @@ impl BoxStore {
     pub async fn add(&self, request: &AddRequest, cx: &Context) -> Result<Added> {
         let meant = self.resolve(request, cx).await?;
         promised(&meant, request)?;
-        let _lock = self.lock(&meant.name, cx).await?;
+        let lock = self.lock(&meant.name, cx).await?;
         if !request.force
             && let Some(stored) = self.there(&meant).await?
         {
@@ -62,7 +62,7 @@ impl BoxStore {
             present: self.present(&meant).await?,
             meant,
         };
-        let added = blocking({
+        let added = locked(lock, {
             let cx = cx.clone();
             move || install.run(&cx)
         })

@@ -9,6 +9,7 @@ mod remove;
 mod repackage;
 mod request;
 mod source;
+mod swap;
 mod verify;
 
 pub use add::Added;
@@ -93,4 +94,14 @@ impl BoxStore {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let result = tokio::task::spawn_blocking(work).await;
     result.map_err(|error| StoreError::file("working in the store")(io::Error::other(error)))?
+}
+
+/// The same under a lock, which is held until the work has ended: also when nobody waits for it any more.
+async fn locked<T: Send + 'static>(lock: FileLock, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    blocking(move || {
+        let result = work();
+        drop(lock);
+        result
+    })
+    .await
 }

@@ -36,11 +36,12 @@ impl BoxStore {
     /// read is the problem of its boxes.
     pub async fn outdated(&self, filter: &Filter, insecure: bool, cx: &Context) -> Result<Vec<Age>> {
         let (store, filter) = (self.clone(), filter.clone());
-        let boxes = blocking(move || store.select(&filter)).await?;
+        let mut boxes = blocking(move || store.select(&filter)).await?;
+        boxes.sort_by(|a, b| Constraint::default().order(&a.key().version, &b.key().version));
         let mut newest: BTreeMap<_, StoredBox> = BTreeMap::new();
         for stored in boxes {
             let key = stored.key();
-            // Sorted by version: the last one stays.
+            // The newest one, which is the last, stays.
             newest.insert((key.name.clone(), key.provider.clone(), key.architecture.clone()), stored);
         }
         let mut read: BTreeMap<String, std::result::Result<Catalogue, String>> = BTreeMap::new();

@@ -1,6 +1,10 @@
 //! From a box file to a box in its place.
 
-use super::{Added, StoredBox, read, source::Meant};
+use super::{
+    Added, StoredBox, read,
+    source::Meant,
+    swap::{self, clear, swap, tidy},
+};
 use crate::{
     Architecture, BoxKey, BoxProvider, Limits, Metadata, Record, Result, StoreError,
     archive::{self, Tee},
@@ -40,6 +44,10 @@ impl Install {
         let work = self.layout.work(&self.meant.name);
         tidy(&self.layout, &work)?;
         let added = self.run_in(&work, cx);
+        if added.is_err() && swap::has_old(&work) {
+            // The old box could not be put back. It stays, and the new one with it: the next command ends this.
+            return added;
+        }
         let cleared = clear(&work);
         let added = added?;
         cleared?;
@@ -61,7 +69,7 @@ impl Install {
         if let Some(stored) = self.present.iter().find(same).filter(|_| !self.force) {
             return Ok(Added { stored: stored.clone(), already: true });
         }
-        let new = work.join("new");
+        let new = work.join(swap::NEW);
         let files = Layout::files(&new);
         rig_state::create_folder(&files)?;
         let unpacked = archive::unpack(&self.archive, &files, self.limits, cx)?;
@@ -85,22 +93,14 @@ impl Install {
         };
         record.write(&Layout::record(&new))?;
         let slot = self.layout.slot(&record.key);
+        let old = old.map(|old| self.layout.slot(old.key()));
         let fail = || StoreError::file(format!("putting {} into its place", record.key));
-        if let Some(old) = old {
-            let old = self.layout.slot(old.key());
-            fs_err::rename(&old, work.join("old")).map_err(fail())?;
-        } else if slot.exists() {
-            // Without a record that can be read: nothing that a rig of this version put there.
-            if !self.force {
-                let why = format!("{slot} is in the way, whose record cannot be read");
-                return Err(fail()(io::Error::new(io::ErrorKind::AlreadyExists, why)));
-            }
-            fs_err::rename(&slot, work.join("old")).map_err(fail())?;
+        // Without a record that can be read: nothing that a rig of this version put there.
+        if !self.force && old.is_none() && slot.exists() {
+            let why = format!("{slot} is in the way, whose record cannot be read");
+            return Err(fail()(io::Error::new(io::ErrorKind::AlreadyExists, why)));
         }
-        if let Some(parent) = slot.parent() {
-            rig_state::create_folder(parent)?;
-        }
-        fs_err::rename(&new, &slot).map_err(fail())?;
+        swap(&new, &slot, old.as_deref(), work).map_err(fail())?;
         Ok(Added { stored: StoredBox { record, folder: Layout::files(&slot) }, already: false })
     }
 
@@ -125,34 +125,6 @@ impl Install {
             architecture: said.or(wanted).cloned().unwrap_or_else(Architecture::unknown),
             provider: metadata.provider.clone(),
         })
-    }
-}
-
-/// Clears away what a command that was killed left behind. Where it was about to put a new box into the place of an old
-/// one, which it had taken out already, the new one gets it: it was whole and checked.
-pub(super) fn tidy(layout: &Layout, work: &Utf8Path) -> Result<()> {
-    let new = work.join("new");
-    if work.join("old").exists()
-        && let Ok(Some(record)) = Record::read(&Layout::record(&new))
-    {
-        let slot = layout.slot(&record.key);
-        if !slot.exists() {
-            if let Some(parent) = slot.parent() {
-                rig_state::create_folder(parent)?;
-            }
-            fs_err::rename(&new, &slot).map_err(StoreError::file(format!("putting {} into its place", record.key)))?;
-        }
-    }
-    clear(work)
-}
-
-/// Removes a folder with everything in it. Absence is success.
-pub(super) fn clear(folder: &Utf8Path) -> Result<()> {
-    match fs_err::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(StoreError::file("tidying up the box store")(error))
-        }
-        _ => Ok(()),
     }
 }
 

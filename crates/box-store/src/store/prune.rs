@@ -1,7 +1,7 @@
 //! Removing what nobody needs any more.
 
-use super::{BoxStore, Filter, StoredBox, blocking, place::tidy};
-use crate::{BoxKey, Result, StoreError};
+use super::{BoxStore, Filter, StoredBox, blocking, swap::tidy};
+use crate::{BoxKey, Constraint, Result, StoreError};
 use rig_provider_api::Context;
 use rig_state::FileLock;
 use std::collections::BTreeMap;
@@ -29,8 +29,9 @@ impl BoxStore {
             groups.entry(group).or_default().push(stored);
         }
         let mut boxes = Vec::new();
-        for group in groups.into_values() {
-            // From the oldest to the newest.
+        for mut group in groups.into_values() {
+            // From the oldest to the newest, as whoever asks for the newest means it: a beta is older than a release.
+            group.sort_by(|a, b| Constraint::default().order(&a.key().version, &b.key().version));
             let old = group.len().saturating_sub(keep);
             boxes.extend(group.into_iter().take(old).filter(|stored| !used.contains(stored.key())));
         }

@@ -1,13 +1,12 @@
 //! Removing boxes.
 
 use super::{
-    BoxStore, StoredBox, blocking,
-    place::{clear, tidy},
+    BoxStore, StoredBox, locked,
+    swap::{clear, take_out, tidy},
 };
 use crate::{BoxKey, Result, StoreError, layout::Layout};
 use camino::Utf8Path;
 use rig_provider_api::Context;
-use std::io;
 
 impl BoxStore {
     /// Removes a box. Absence is success. Readers see it whole or not at all; a removal that is killed is ended by the
@@ -16,9 +15,9 @@ impl BoxStore {
     /// # Errors
     /// When the file system refuses, another process changes boxes of that name for too long, or the caller cancels.
     pub async fn remove(&self, key: &BoxKey, cx: &Context) -> Result<()> {
-        let _lock = self.lock(&key.name, cx).await?;
+        let lock = self.lock(&key.name, cx).await?;
         let (layout, key) = (self.layout.clone(), key.clone());
-        blocking(move || remove(&layout, &key)).await
+        locked(lock, move || remove(&layout, &key)).await
     }
 
     /// Removes several boxes, one after the other; those that are gone are told by `removed`.
@@ -46,12 +45,7 @@ fn remove(layout: &Layout, key: &BoxKey) -> Result<()> {
     let (slot, work) = (layout.slot(key), layout.work(&key.name));
     tidy(layout, &work)?;
     rig_state::create_folder(&work)?;
-    match fs_err::rename(&slot, work.join("old")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(StoreError::file(format!("removing {key}"))(error));
-        }
-        _ => {}
-    }
+    take_out(&slot, &work).map_err(StoreError::file(format!("removing {key}")))?;
     clear(&work)?;
     remove_empty(layout, &slot);
     Ok(())

@@ -116,3 +116,18 @@ async fn many_add_the_same_box_at_the_same_time() {
     assert_eq!(store.verify(&stored, &context()).await.unwrap().changes, []);
     assert_eq!(everything(&folder.join("boxes/.work")), [""; 0]);
 }
+
+#[tokio::test]
+async fn a_release_stays_rather_than_a_beta() {
+    let (_guard, folder) = temporary();
+    let store = store(&folder, "");
+    for version in ["1.0", "1.1", "2.0.beta"] {
+        let path = write(&folder.join(version).with_extension("box"), &tar_gz(&libvirt(version, "amd64")));
+        let request = AddRequest { version: Some(version.to_owned()), ..named(&path) };
+        store.add(&request, &context()).await.unwrap();
+    }
+    let newest = store.get(&name("example/box"), &Wish::default()).unwrap();
+    assert_eq!(newest.key().version.as_str(), "1.1");
+    store.prune(&Default::default(), 1, &[], &context(), |_| {}).await.unwrap();
+    assert_eq!(stored(&store), ["example/box 1.1 (libvirt, amd64)"]);
+}

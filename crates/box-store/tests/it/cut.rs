@@ -8,8 +8,13 @@ use crate::{
 };
 use rig_box_store::{AddRequest, StoreError};
 use rig_boxes::BoxError;
-use rig_provider_api::{Context, NoProgress};
-use std::{sync::Arc, time::Duration};
+use rig_model::Progress;
+use rig_provider_api::{Context, NoProgress, ProgressSink};
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 /// What does not compress, so that it can be cut anywhere.
@@ -87,6 +92,68 @@ async fn a_replacement_that_was_killed_in_the_middle_is_ended() {
     assert_eq!(stored(&store), ["example/box 0 (libvirt, amd64)", "example/box 2 (libvirt, amd64)"]);
     assert_eq!(store.verify(&new, &context()).await.unwrap().changes, []);
     assert!(!work.exists());
+}
+
+#[tokio::test]
+async fn a_replacement_that_fails_leaves_the_old_box() {
+    let (_guard, folder) = temporary();
+    let [one, two] =
+        ["a", "b"].map(|text| write(&folder.join(text).with_extension("box"), &tar_gz(&libvirt(text, "amd64"))));
+    let store = store(&folder, "");
+    let versioned = |path, version: &str| AddRequest { version: Some(version.to_owned()), ..named(path) };
+    let old = store.add(&versioned(&one, "1.0"), &context()).await.unwrap().stored;
+    // The same version, written in another way, has another place, and something is in the way to it.
+    let way = write(&folder.join("boxes/example%2fbox/1"), b"a file");
+    let forced = AddRequest { force: true, ..versioned(&two, "1") };
+    store.add(&forced, &context()).await.unwrap_err();
+    assert_eq!(stored(&store), ["example/box 1.0 (libvirt, amd64)"]);
+    assert_eq!(store.verify(&old, &context()).await.unwrap().changes, []);
+    assert_eq!(everything(&folder.join("boxes/.work")), [""; 0]);
+    fs_err::remove_file(way).unwrap();
+    store.add(&forced, &context()).await.unwrap();
+    assert_eq!(stored(&store), ["example/box 1 (libvirt, amd64)"]);
+}
+
+/// Says when unpacking begins, and lets it wait.
+struct Gate {
+    reached: Mutex<Option<oneshot::Sender<()>>>,
+    open: Mutex<mpsc::Receiver<()>>,
+}
+
+impl ProgressSink for Gate {
+    fn progress(&self, progress: Progress) {
+        if progress.step == "unpacking"
+            && let Some(reached) = self.reached.lock().unwrap().take()
+        {
+            reached.send(()).unwrap();
+            self.open.lock().unwrap().recv().unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lock_is_held_as_long_as_there_is_work() {
+    let (_guard, folder) = temporary();
+    let path = write(&folder.join("a.box"), &tar_gz(&libvirt("a", "amd64")));
+    let store = store(&folder, "");
+    let ((reached, begun), (go_on, open)) = (oneshot::channel(), mpsc::channel());
+    let gate = Gate { reached: Mutex::new(Some(reached)), open: Mutex::new(open) };
+    let cx = Context::new(CancellationToken::new(), Duration::from_secs(60), Arc::new(gate));
+    let adding = tokio::spawn({
+        let (store, path) = (store.clone(), path.clone());
+        async move { store.add(&named(&path), &cx).await.map(|_| ()) }
+    });
+    begun.await.unwrap();
+    // Nobody waits for the add any more, but it goes on.
+    adding.abort();
+    assert!(adding.await.unwrap_err().is_cancelled());
+    let short = Context::alone(Duration::from_millis(300));
+    let error = store.add(&named(&path), &short).await.unwrap_err();
+    assert!(matches!(error, StoreError::Busy { .. }), "{error}");
+    go_on.send(()).unwrap();
+    let added = store.add(&named(&path), &context()).await.unwrap();
+    assert!(added.already);
+    assert_eq!(store.verify(&added.stored, &context()).await.unwrap().changes, []);
 }
 
 #[tokio::test]
