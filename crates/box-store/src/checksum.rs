@@ -1,13 +1,13 @@
 //! Checksums of downloads, as catalogues and people write them.
 
 use rig_model::Digest;
+use serde::{Deserialize, Serialize};
+use sha2::digest::DynDigest;
 use std::{fmt, io, str::FromStr};
 
-/// How much is hashed at a time, in bytes.
-const PIECE: usize = 1 << 16;
-
 /// A checksum and what it is made with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Checksum {
     /// What it is made with.
     pub algorithm: Algorithm,
@@ -55,30 +55,41 @@ impl Algorithm {
         }
     }
 
-    /// The checksum of everything that is read, in lower-case hexadecimal.
-    ///
-    /// # Errors
-    /// Those of the reader.
-    pub(crate) fn read(self, reader: impl io::Read) -> io::Result<String> {
-        match self {
-            Self::Md5 => of::<md5::Md5>(reader),
-            Self::Sha1 => of::<sha1::Sha1>(reader),
-            Self::Sha256 => Digest::read(reader).map(String::from),
-            Self::Sha512 => of::<sha2::Sha512>(reader),
-        }
+    /// A checksum of this kind in the making.
+    pub(crate) fn begin(self) -> Running {
+        let hasher: Box<dyn DynDigest + Send> = match self {
+            Self::Md5 => Box::new(md5::Md5::default()),
+            Self::Sha1 => Box::new(sha1::Sha1::default()),
+            Self::Sha256 => Box::new(sha2::Sha256::default()),
+            Self::Sha512 => Box::new(sha2::Sha512::default()),
+        };
+        Running { algorithm: self, hasher }
     }
 }
 
-fn of<D: sha2::Digest>(mut reader: impl io::Read) -> io::Result<String> {
-    let mut hasher = D::new();
-    let mut piece = vec![0; PIECE];
-    loop {
-        match reader.read(&mut piece)? {
-            0 => break,
-            count => hasher.update(&piece[..count]),
-        }
+/// A checksum in the making, of what is written to it.
+pub(crate) struct Running {
+    algorithm: Algorithm,
+    hasher: Box<dyn DynDigest + Send>,
+}
+
+impl Running {
+    /// The checksum of everything that was written.
+    pub(crate) fn finish(self) -> Checksum {
+        let hex = self.hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Checksum { algorithm: self.algorithm, hex }
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+impl io::Write for Running {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.hasher.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl fmt::Display for Algorithm {
@@ -138,6 +149,25 @@ impl FromStr for Checksum {
     }
 }
 
+impl TryFrom<String> for Checksum {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Checksum> for String {
+    fn from(checksum: Checksum) -> Self {
+        checksum.to_string()
+    }
+}
+
+impl From<&Digest> for Checksum {
+    fn from(sha256: &Digest) -> Self {
+        Self { algorithm: Algorithm::Sha256, hex: sha256.to_string() }
+    }
+}
+
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.algorithm, self.hex)
@@ -147,19 +177,25 @@ impl fmt::Display for Checksum {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     #[test]
     fn every_kind_is_computed() {
+        let of = |algorithm: Algorithm| {
+            let mut running = algorithm.begin();
+            running.write_all(b"abc").unwrap();
+            running.finish()
+        };
         // `printf abc | md5sum` and so on.
         for (algorithm, hex) in [
             (Algorithm::Md5, "900150983cd24fb0d6963f7d28e17f72"),
             (Algorithm::Sha1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
             (Algorithm::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
         ] {
-            assert_eq!(algorithm.read(&b"abc"[..]).unwrap(), hex);
+            assert_eq!(of(algorithm).hex, hex);
             assert_eq!(hex.to_uppercase().parse::<Checksum>().unwrap(), Checksum { algorithm, hex: hex.to_owned() });
         }
-        assert!(Algorithm::Sha512.read(&b"abc"[..]).unwrap().starts_with("ddaf35a193617abacc417349ae204131"));
+        assert!(of(Algorithm::Sha512).hex.starts_with("ddaf35a193617abacc417349ae204131"));
     }
 
     #[test]

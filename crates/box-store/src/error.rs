@@ -129,6 +129,16 @@ pub enum StoreError {
         /// Where the one that is there came from.
         present: String,
     },
+    /// The box that is there is not the one that was promised.
+    #[error("the store has another {key}: expected {expected}, it has {actual}")]
+    OtherStored {
+        /// Which box.
+        key: Box<BoxKey>,
+        /// The checksum that its box file should have had.
+        expected: String,
+        /// The one that it had.
+        actual: String,
+    },
     /// The store does not have a box.
     #[error("the store has no box {what}")]
     NotStored {
@@ -214,6 +224,7 @@ impl StoreError {
             Self::Occupied { .. } => {
                 "`--force` replaces it; `--version` gives the new one a version of its own".to_owned()
             }
+            Self::OtherStored { .. } => "`rig box add --force` gets the promised one and replaces it".to_owned(),
             Self::NotStored { present, .. } if present.is_empty() => "`rig box add` adds boxes".to_owned(),
             Self::NotStored { present, .. } => format!("there are: {}", present.join("; ")),
             Self::Changed { .. } => "`rig box add --force` gets it again".to_owned(),

@@ -11,6 +11,7 @@ mod checksum;
 mod constraint;
 mod disks;
 mod error;
+mod hash;
 mod json;
 mod layout;
 mod metadata;

@@ -1,7 +1,7 @@
 //! What the store knows about a box that it has: written last, so that what has no record is left over from an add that
 //! was cut.
 
-use crate::{BoxKey, Result};
+use crate::{Algorithm, BoxKey, Checksum, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use rig_model::Digest;
@@ -26,6 +26,9 @@ pub struct Record {
     pub catalogue: Option<String>,
     /// Whether the box file had the checksum that somebody promised.
     pub checked: bool,
+    /// The checksum that was promised, whose kind may be another than that of `archive_sha256`.
+    #[serde(default)]
+    pub checksum: Option<Checksum>,
     /// When it was added.
     pub added: Timestamp,
     /// Every file that was in it, sorted by path.
@@ -59,6 +62,19 @@ impl Record {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.files.iter().map(|file| file.size).sum()
+    }
+
+    /// Whether the box file had this checksum; `None` where nobody knows.
+    pub(crate) fn has(&self, checksum: &Checksum) -> Option<bool> {
+        self.known(checksum.algorithm).map(|known| known == *checksum)
+    }
+
+    /// The checksum of this kind that the box file had; `None` where nobody knows.
+    pub(crate) fn known(&self, algorithm: Algorithm) -> Option<Checksum> {
+        match algorithm {
+            Algorithm::Sha256 => Some(Checksum::from(&self.archive_sha256)),
+            _ => self.checksum.clone().filter(|known| known.algorithm == algorithm),
+        }
     }
 
     pub(crate) fn read(path: &Utf8Path) -> Result<Option<Self>> {

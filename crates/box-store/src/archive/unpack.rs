@@ -1,19 +1,21 @@
 //! Taking a box file apart.
 
 use super::{
+    Tee,
     kind::{self, Kind},
     tarball,
     tree::Tree,
     zipped,
 };
 use crate::{
-    Result, StoreError,
+    Algorithm, Result, StoreError, hash,
     record::{StoredFile, StoredLink},
     watch::Watch,
 };
 use camino::Utf8Path;
+use rig_model::Digest;
 use rig_provider_api::Context;
-use std::io::{BufReader, Seek};
+use std::io::{self, BufReader, Seek};
 
 /// What a box may be at most. A box comes from somewhere else and says about itself what it likes: these count what is
 /// really there.
@@ -50,23 +52,44 @@ pub(crate) struct Unpacked {
     pub(crate) links: Vec<StoredLink>,
 }
 
-/// Unpacks a box file into an empty folder. What is there after an error is the caller's to remove. Blocks.
+/// Unpacks an open box file into an empty folder: what was in it, and the SHA-256 of what was read. What is there after an
+/// error is the caller's to remove. Blocks.
 ///
 /// # Errors
 /// When the file is no box, is damaged, would do harm or does not fit, or the caller cancels.
-pub(crate) fn unpack(archive: &Utf8Path, into: &Utf8Path, limits: Limits, cx: &Context) -> Result<Unpacked> {
+pub(crate) fn unpack(
+    file: &mut fs_err::File,
+    archive: &Utf8Path,
+    into: &Utf8Path,
+    limits: Limits,
+    cx: &Context,
+) -> Result<(Unpacked, Digest)> {
     let fail = || StoreError::file(format!("reading the box file {archive}"));
-    let mut file = fs_err::File::open(archive).map_err(fail())?;
     let size = file.metadata().map_err(fail())?.len();
-    let begin = kind::begin(&mut file).map_err(fail())?;
+    file.rewind().map_err(fail())?;
+    let begin = kind::begin(&mut *file).map_err(fail())?;
     let kind = Kind::of(&begin).map_err(|why| StoreError::Archive { archive: archive.to_owned(), why })?;
     file.rewind().map_err(fail())?;
     let mut tree = Tree::new(into, archive, size, limits, Watch::new(cx, "unpacking", None));
-    match kind {
-        Kind::Tar => tarball::unpack(BufReader::new(file), &mut tree)?,
-        // Some tools write several streams one behind the other.
-        Kind::TarGz => tarball::unpack(flate2::bufread::MultiGzDecoder::new(BufReader::new(file)), &mut tree)?,
-        Kind::Zip => zipped::unpack(file, limits.entries, &mut tree)?,
+    if kind == Kind::Zip {
+        zipped::unpack(&mut *file, limits.entries, &mut tree)?;
+        // Read here and there: what it is as a whole is known only by reading it once more.
+        let mut watch = Watch::new(cx, "reading the box file", Some(size));
+        let (_, sha256, _) = hash::read(file, None, &mut watch)?;
+        return Ok((tree.finish()?, sha256));
     }
-    tree.finish()
+    let mut running = Algorithm::Sha256.begin();
+    {
+        let mut from = BufReader::new(Tee::new(&mut *file, &mut running, |_| Ok(())));
+        if kind == Kind::Tar {
+            tarball::unpack(&mut from, &mut tree)?;
+        } else {
+            // Some tools write several streams one behind the other.
+            tarball::unpack(flate2::bufread::MultiGzDecoder::new(&mut from), &mut tree)?;
+        }
+        io::copy(&mut from, &mut io::sink()).map_err(fail())?;
+    }
+    let sha256 = running.finish().sha256();
+    let sha256 = sha256.ok_or_else(|| fail()(io::Error::other("its checksum is none")))?;
+    Ok((tree.finish()?, sha256))
 }

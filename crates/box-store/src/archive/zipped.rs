@@ -16,7 +16,7 @@ const REGULAR: u32 = 0o100_000;
 ///
 /// # Errors
 /// When the archive is damaged or encrypted, or something in it would do harm.
-pub(super) fn unpack(file: fs_err::File, most: u64, tree: &mut Tree<'_>) -> Result<()> {
+pub(super) fn unpack(file: &mut fs_err::File, most: u64, tree: &mut Tree<'_>) -> Result<()> {
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| tree.broken(error.to_string()))?;
     if archive.len() as u64 > most {
         return Err(tree.too_many());

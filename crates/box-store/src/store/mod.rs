@@ -1,6 +1,7 @@
 //! The store: adding boxes, looking at them, removing them.
 
 mod add;
+mod fetch;
 mod outdated;
 mod place;
 mod prune;

@@ -1,13 +1,15 @@
 //! From a box file to a box in its place.
 
 use super::{
-    Added, StoredBox, read,
+    Added, StoredBox,
+    read::content,
     source::Meant,
     swap::{self, clear, swap, tidy},
 };
 use crate::{
-    Architecture, BoxKey, BoxProvider, Limits, Metadata, Record, Result, StoreError,
-    archive::{self, Tee},
+    Architecture, BoxKey, BoxProvider, Checksum, Limits, Metadata, Record, Result, StoreError,
+    archive::{self, Unpacked},
+    hash,
     layout::Layout,
     watch::Watch,
 };
@@ -21,12 +23,12 @@ pub(super) struct Install {
     pub(super) layout: Layout,
     pub(super) limits: Limits,
     pub(super) meant: Meant,
-    /// The box file.
+    /// The box file, open since its checksum was compared.
+    pub(super) file: fs_err::File,
+    /// Its path, for messages.
     pub(super) archive: Utf8PathBuf,
-    /// Its checksum, where it is known.
-    pub(super) sha256: Option<Digest>,
-    /// Whether it had the checksum that was promised.
-    pub(super) checked: bool,
+    /// The checksum that it had.
+    pub(super) sha256: Digest,
     /// Where it came from.
     pub(super) origin: String,
     /// Whether it replaces what is there.
@@ -54,26 +56,16 @@ impl Install {
         Ok(added)
     }
 
-    fn run_in(self, work: &Utf8Path, cx: &Context) -> Result<Added> {
-        let size = fs_err::metadata(&self.archive).map_err(StoreError::file("reading the box file"))?.len();
-        let sha256 = match &self.sha256 {
-            Some(sha256) => sha256.clone(),
-            None => hash(&self.archive, size, cx)?,
-        };
-        let same = |stored: &&StoredBox| {
-            let wanted = self.meant.architecture.as_ref().filter(|wanted| !wanted.is_unknown());
-            stored.record.archive_sha256 == sha256
-                && stored.key().version == self.meant.version
-                && wanted.is_none_or(|wanted| *wanted == stored.key().architecture)
-        };
-        if let Some(stored) = self.present.iter().find(same).filter(|_| !self.force) {
+    fn run_in(mut self, work: &Utf8Path, cx: &Context) -> Result<Added> {
+        if let Some(stored) = self.present.iter().find(|stored| self.is_same(stored)).filter(|_| !self.force) {
             return Ok(Added { stored: stored.clone(), already: true });
         }
         let new = work.join(swap::NEW);
         let files = Layout::files(&new);
         rig_state::create_folder(&files)?;
-        let unpacked = archive::unpack(&self.archive, &files, self.limits, cx)?;
-        let content = read::content(&files, &self.meant.title())?;
+        let size = self.file.metadata().map_err(StoreError::file("reading the box file"))?.len();
+        let unpacked = self.unpack(&files, cx)?;
+        let content = content(&files, &self.meant.title())?;
         let key = self.key(&content.metadata)?;
         let old = self.present.iter().find(|stored| *stored.key() == key);
         if let Some(old) = old.filter(|_| !self.force) {
@@ -82,11 +74,12 @@ impl Install {
         }
         let record = Record {
             key,
-            archive_sha256: sha256,
+            archive_sha256: self.sha256,
             archive_size: size,
             source: self.origin,
             catalogue: self.meant.catalogue,
-            checked: self.checked,
+            checked: self.meant.checksum.is_some(),
+            checksum: self.meant.checksum,
             added: jiff::Timestamp::now(),
             files: unpacked.files,
             links: unpacked.links,
@@ -102,6 +95,36 @@ impl Install {
         }
         swap(&new, &slot, old.as_deref(), work).map_err(fail())?;
         Ok(Added { stored: StoredBox { record, folder: Layout::files(&slot) }, already: false })
+    }
+
+    /// Unpacks, if what is unpacked is what was compared.
+    fn unpack(&mut self, into: &Utf8Path, cx: &Context) -> Result<Unpacked> {
+        let unpacked = archive::unpack(&mut self.file, &self.archive, into, self.limits, cx);
+        let read = match &unpacked {
+            Ok((_, read)) => read.clone(),
+            // A file that has changed may be no box any more, or another: that is what is wrong with it then.
+            Err(StoreError::Archive { .. }) => {
+                hash::read(&mut self.file, None, &mut Watch::new(cx, "reading the box file", None))?.1
+            }
+            Err(_) => self.sha256.clone(),
+        };
+        if read != self.sha256 {
+            return Err(StoreError::Checksum {
+                what: self.meant.title(),
+                origin: self.origin.clone(),
+                expected: Checksum::from(&self.sha256).to_string(),
+                actual: Checksum::from(&read).to_string(),
+            });
+        }
+        unpacked.map(|(unpacked, _)| unpacked)
+    }
+
+    /// Whether a stored box was made of the same file.
+    fn is_same(&self, stored: &StoredBox) -> bool {
+        let wanted = self.meant.architecture.as_ref().filter(|wanted| !wanted.is_unknown());
+        stored.record.archive_sha256 == self.sha256
+            && stored.key().version == self.meant.version
+            && wanted.is_none_or(|wanted| *wanted == stored.key().architecture)
     }
 
     /// Which box it is: what was meant, as far as it does not contradict what the box says.
@@ -126,11 +149,4 @@ impl Install {
             provider: metadata.provider.clone(),
         })
     }
-}
-
-fn hash(path: &Utf8Path, size: u64, cx: &Context) -> Result<Digest> {
-    let fail = || StoreError::file(format!("reading the box file {path}"));
-    let file = fs_err::File::open(path).map_err(fail())?;
-    let mut watch = Watch::new(cx, "reading the box file", Some(size));
-    Ok(Tee::new(file, io::sink(), |count| watch.advance(count)).run(fail())?.1)
 }

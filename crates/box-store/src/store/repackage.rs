@@ -3,14 +3,14 @@
 use super::{BoxStore, StoredBox, blocking, verify};
 use crate::{
     Result, StoreError,
-    archive::{self, Tee, Unpacked},
-    platform,
+    archive::{self, Unpacked},
+    hash, platform,
     watch::Watch,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use rig_model::Digest;
 use rig_provider_api::Context;
-use std::io::{self, BufWriter};
+use std::io::BufWriter;
 
 /// A box file that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,10 +63,11 @@ fn repackage(stored: &StoredBox, output: &Utf8Path, force: bool, cx: &Context) -
     let content = Unpacked { files: stored.record.files.clone(), links: stored.record.links.clone() };
     archive::pack(&stored.folder, &content, BufWriter::new(file.as_file_mut()), &mut watch)?;
     file.as_file().sync_all().map_err(fail())?;
-    let size = file.as_file().metadata().map_err(fail())?.len();
-    let written = fs_err::File::open(file.path()).map_err(fail())?;
+    let mut written = fs_err::File::open(file.path()).map_err(fail())?;
+    let size = written.metadata().map_err(fail())?.len();
     let mut watch = Watch::new(cx, "reading what was packed", Some(size));
-    let (_, sha256) = Tee::new(written, io::sink(), |count| watch.advance(count)).run(fail())?;
+    let (_, sha256, _) = hash::read(&mut written, None, &mut watch)?;
+    drop(written);
     let persisted = if force { file.persist(output) } else { file.persist_noclobber(output) };
     persisted.map_err(|error| fail()(error.error))?;
     Ok(Repackaged { path: output.to_owned(), sha256, size })

@@ -1,7 +1,7 @@
 //! Comparing stored boxes with what they were when they were added.
 
 use super::{BoxStore, StoredBox, blocking};
-use crate::{BoxKey, Result, StoreError, archive::Tee, watch::Watch};
+use crate::{BoxKey, Result, StoreError, hash, watch::Watch};
 use camino::{Utf8Path, Utf8PathBuf};
 use rig_provider_api::Context;
 use serde::Serialize;
@@ -78,10 +78,9 @@ pub(super) fn verify(stored: &StoredBox, cx: &Context) -> Result<Verdict> {
 
 /// The checksum of a file; nothing where it cannot be read.
 fn sha256(path: &Utf8Path, watch: &mut Watch<'_>) -> Result<Option<rig_model::Digest>> {
-    let Ok(file) = fs_err::File::open(path) else { return Ok(None) };
-    let fail = StoreError::file(format!("reading {path}"));
-    match Tee::new(file, io::sink(), |count| watch.advance(count)).run(fail) {
-        Ok((_, sha256)) => Ok(Some(sha256)),
+    let Ok(mut file) = fs_err::File::open(path) else { return Ok(None) };
+    match hash::read(&mut file, None, watch) {
+        Ok((_, sha256, _)) => Ok(Some(sha256)),
         Err(StoreError::File { .. }) => Ok(None),
         Err(error) => Err(error),
     }

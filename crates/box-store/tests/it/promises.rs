@@ -1,9 +1,17 @@
 //! What downloads must promise: encryption, checksums, mirrors.
 
-use crate::support::{context, everything, request, sha256, store, tar_gz, temporary, virtualbox, write};
+use crate::support::{
+    context, everything, named, request, sha256, store, tar, tar_gz, temporary, virtualbox, write, zip,
+};
 use rig_box_store::{AddRequest, BoxStore, Checksum, StoreError};
-use rig_boxes::BoxError;
+use rig_boxes::{ArtifactStore, BoxError, FetchSettings, RemoteFile};
+use rig_model::Progress;
+use rig_provider_api::{Context, ProgressSink};
+use rig_state::CacheLayout;
+use serde_json::json;
 use sha2::{Digest, Sha512};
+use std::{sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
     matchers::{method, path},
@@ -23,6 +31,10 @@ fn from(url: String) -> AddRequest {
 
 fn checksum(text: &str) -> Option<Checksum> {
     Some(text.parse().unwrap())
+}
+
+fn sha512(bytes: &[u8]) -> String {
+    Sha512::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 async fn fails(store: &BoxStore, request: &AddRequest) -> StoreError {
@@ -52,8 +64,7 @@ async fn a_server_must_promise_what_it_sends() {
     let error = fails(&store, &wrong).await;
     assert!(matches!(error, StoreError::Checksum { .. }), "{error}");
     assert_eq!(everything(&folder), [""; 0]);
-    let hex: String = Sha512::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    let right = AddRequest { checksum: checksum(&hex), ..plain };
+    let right = AddRequest { checksum: checksum(&sha512(&bytes)), ..plain };
     assert!(store.add(&right, &context()).await.unwrap().stored.record.checked);
     assert_eq!(everything(&folder.join("cache")), [""; 0]);
 }
@@ -109,4 +120,95 @@ async fn when_no_mirror_helps_all_are_named() {
     let request = AddRequest { checksum: checksum(&sha256(b"")), mirrors, ..from(url) };
     let error = fails(&store(&folder, ""), &request).await.to_string();
     assert!(error.contains("/m/a.box: the server answered 404") && error.contains("/a.box: the server"), "{error}");
+}
+
+#[tokio::test]
+async fn a_stored_box_must_be_the_promised_one() {
+    let (_guard, folder) = temporary();
+    let store = store(&folder, "");
+    let [one, two] = ["a", "b"].map(|text| tar_gz(&virtualbox(text)));
+    let [first, second] = [("one.box", &one), ("two.box", &two)].map(|(name, bytes)| write(&folder.join(name), bytes));
+    let versioned = |path: &camino::Utf8Path| AddRequest { version: Some("1".to_owned()), ..named(path) };
+    // The catalogue says what it runs on, as the box does not.
+    let by_hand = AddRequest { architecture: "amd64".parse().ok(), ..versioned(&first) };
+    store.add(&by_hand, &context()).await.unwrap();
+    let catalogue = |name: &str, checksum: String| {
+        let file = json!({"name": "virtualbox", "url": "two.box", "architecture": "amd64", "checksum": checksum});
+        let text = json!({"name": "example/box", "versions": [{"version": "1", "providers": [file]}]});
+        request(write(&folder.join(name), text.to_string().as_bytes()))
+    };
+    // Somebody called another file so.
+    let promised = catalogue("sha256.json", sha256(&two));
+    let error = store.add(&promised, &context()).await.unwrap_err();
+    assert!(matches!(error, StoreError::OtherStored { .. }), "{error}");
+    assert!(error.to_string().contains(&sha256(&one)) && error.hint().unwrap().contains("--force"), "{error}");
+    // Of this kind nothing is known: it is compared.
+    let other_kind = catalogue("sha512.json", sha512(&two));
+    let error = store.add(&other_kind, &context()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Occupied { .. }), "{error}");
+    let added = store.add(&AddRequest { force: true, ..other_kind.clone() }, &context()).await.unwrap();
+    assert_eq!(added.stored.record.checksum, checksum(&sha512(&two)));
+    // Now it is, and the file is not needed.
+    fs_err::remove_file(second).unwrap();
+    assert!(store.add(&other_kind, &context()).await.unwrap().already);
+    assert!(store.add(&promised, &context()).await.unwrap().already);
+    let error = store.add(&catalogue("sha512.json", sha512(&one)), &context()).await.unwrap_err();
+    assert!(matches!(error, StoreError::OtherStored { .. }), "{error}");
+}
+
+/// Changes the box file when unpacking begins.
+struct Swap(camino::Utf8PathBuf, Vec<u8>);
+
+impl ProgressSink for Swap {
+    fn progress(&self, progress: Progress) {
+        if progress.step == "unpacking" {
+            fs_err::write(&self.0, &self.1).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_unpacked_is_what_was_compared() {
+    for pack in [tar_gz, tar, zip] {
+        let [one, two] = ["a", "b"].map(|text| pack(&virtualbox(text)));
+        let (_guard, folder) = temporary();
+        let file = write(&folder.join("a.box"), &one);
+        let swap = Arc::new(Swap(file.clone(), two));
+        let cx = Context::new(CancellationToken::new(), Duration::from_secs(60), swap);
+        let request = AddRequest { checksum: checksum(&sha256(&one)), ..named(&file) };
+        let store = store(&folder, "");
+        let error = store.add(&request, &cx).await.unwrap_err();
+        assert!(matches!(error, StoreError::Checksum { .. }), "{error}");
+        assert_eq!(everything(&folder), ["a.box"]);
+    }
+}
+
+#[tokio::test]
+async fn the_cache_keeps_what_others_put_there_and_nothing_that_is_no_box() {
+    let server = MockServer::start().await;
+    let (bytes, bad) = (tar_gz(&virtualbox("a")), b"no box".to_vec());
+    serve(&server, "/a.box", bytes.clone()).await;
+    serve(&server, "/bad.box", bad.clone()).await;
+    let (_guard, folder) = temporary();
+    let store = store(&folder, "");
+    let of = |name: &str, bytes: &[u8]| AddRequest {
+        checksum: checksum(&sha256(bytes)),
+        ..from(format!("{}/{name}", server.uri()))
+    };
+    let error = fails(&store, &of("bad.box", &bad)).await;
+    assert!(matches!(error, StoreError::Archive { .. }), "{error}");
+    assert_eq!(everything(&folder.join("cache")), [""; 0]);
+    let url = format!("{}/a.box", server.uri());
+    let digest = checksum(&sha256(&bytes)).unwrap().sha256();
+    let file = RemoteFile { what: "a file", url: &url, sha256: digest.as_ref(), checked_later: false };
+    let cache = ArtifactStore::new(CacheLayout::new(folder.join("cache")), FetchSettings::default());
+    let there = cache.download(&file, &context()).await.unwrap();
+    store.add(&of("a.box", &bytes), &context()).await.unwrap();
+    assert!(there.path.is_file());
+    // What is in the cache is not what its name says any more.
+    fs_err::write(&there.path, &bad).unwrap();
+    let forced = AddRequest { force: true, ..of("a.box", &bytes) };
+    store.add(&forced, &context()).await.unwrap_err();
+    assert!(!there.path.exists());
+    store.add(&forced, &context()).await.unwrap();
 }
