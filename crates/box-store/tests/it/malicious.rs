@@ -70,4 +70,9 @@ async fn boxes_that_say_wrong_things_about_themselves() {
     let mut files = libvirt("a", "amd64");
     files[1].1[15] = 104;
     refused(&tar(&files), "leans on another file").await;
+    // A disk that is another than it seems, and one whose data is a file of the host.
+    files[1].1 = b"raw".to_vec();
+    refused(&tar(&files), "box.img is raw, and metadata.json says that it is qcow2").await;
+    files[1].1 = b"# Disk DescriptorFile\nversion=1\nRW 1 FLAT \"/etc/shadow\" 0\n".to_vec();
+    refused(&tar(&files), "/etc/shadow").await;
 }

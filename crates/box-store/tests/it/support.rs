@@ -66,10 +66,21 @@ pub(crate) fn virtualbox(text: &str) -> Files {
     vec![
         ("./box.ovf".to_owned(), ovf.into()),
         ("./metadata.json".to_owned(), br#"{"provider": "virtualbox"}"#.to_vec()),
-        ("./box-disk001.vmdk".to_owned(), format!("KDMV{}", text.repeat(200)).into_bytes()),
+        ("./box-disk001.vmdk".to_owned(), stream_optimized(text)),
         ("./Vagrantfile".to_owned(), vagrantfile.into()),
         ("./info.json".to_owned(), br#"{"author": "example"}"#.to_vec()),
     ]
+}
+
+/// A disk as VirtualBox packs it: a header, a text, and data.
+fn stream_optimized(text: &str) -> Vec<u8> {
+    let descriptor = "# Disk DescriptorFile\nversion=1\nparentCID=ffffffff\nRDONLY 8 SPARSE \"box-disk001.vmdk\"\n";
+    let mut disk = vec![0; 1024];
+    disk[..4].copy_from_slice(b"KDMV");
+    (disk[12], disk[28], disk[36]) = (8, 1, 1);
+    disk[512..512 + descriptor.len()].copy_from_slice(descriptor.as_bytes());
+    disk.extend(text.repeat(200).bytes());
+    disk
 }
 
 /// What vagrant-libvirt takes.
