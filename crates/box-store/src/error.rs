@@ -1,6 +1,6 @@
 //! What can go wrong in the store.
 
-use crate::{BoxKey, ConstraintError, NameError, StoreName, VersionError};
+use crate::{BoxKey, ConstraintError, NameError, StoreName, VersionError, address};
 use camino::Utf8PathBuf;
 use rig_boxes::BoxError;
 use rig_state::StateError;
@@ -174,7 +174,7 @@ pub enum StoreError {
     State(#[from] StateError),
     /// A download.
     #[error(transparent)]
-    Fetch(#[from] BoxError),
+    Fetch(BoxError),
     /// Another process changes the same box for too long.
     #[error("waiting for another rig that changes the stored box {name}: not done in time")]
     Busy {
@@ -187,6 +187,12 @@ pub enum StoreError {
         /// What was being done.
         doing: String,
     },
+}
+
+impl From<BoxError> for StoreError {
+    fn from(error: BoxError) -> Self {
+        Self::Fetch(address::of_download(error))
+    }
 }
 
 impl StoreError {

@@ -5,6 +5,7 @@
 //! with limits, and nothing of it reaches a place outside its folder; what it says about itself is checked. A box is in
 //! the store whole or not at all, also after `kill -9`, and two processes may change the store at the same time.
 
+mod address;
 mod archive;
 mod catalogue;
 mod checksum;
@@ -25,6 +26,7 @@ mod version;
 mod vmdk;
 mod watch;
 
+pub use address::without_secrets;
 pub use archive::Limits;
 pub use catalogue::{Catalogue, CatalogueFile, CatalogueVersion, Choice, Wish};
 pub use checksum::{Algorithm, Checksum};

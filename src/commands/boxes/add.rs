@@ -5,7 +5,7 @@ use super::{
     work::{alone, store},
 };
 use crate::{app::App, cli::AddBox, failure::Failure};
-use rig_box_store::AddRequest;
+use rig_box_store::{AddRequest, without_secrets};
 use rig_model::Phase;
 use serde::Serialize;
 
@@ -32,7 +32,8 @@ pub(super) async fn run(app: &App, arguments: AddBox) -> Result<(), Failure> {
         force: arguments.force,
         mirrors: arguments.mirrors,
     };
-    let title = format!("store {}", request.name.as_ref().map_or(request.source.as_str(), |name| name.as_str()));
+    let source = without_secrets(&request.source);
+    let title = format!("store {}", request.name.as_ref().map_or(&*source, |name| name.as_str()));
     let added = alone(app, title, Phase::Fetch, |cx| {
         let (store, request) = (&store, &request);
         async move { store.add(request, &cx).await }

@@ -4,7 +4,7 @@ use super::{
     AddRequest, Added, BoxStore, blocking,
     source::{Location, Meant, may_ask},
 };
-use crate::{Algorithm, Checksum, Result, StoreError, hash, watch::Watch};
+use crate::{Algorithm, Checksum, Result, StoreError, hash, watch::Watch, without_secrets};
 use camino::Utf8PathBuf;
 use rig_boxes::{ArtifactStore, CachedArtifact, RemoteFile};
 use rig_model::Digest;
@@ -104,10 +104,10 @@ impl BoxStore {
         let download = Download { sha256: sha256.clone(), is_own };
         if promised.is_some() || meant.checksum.is_none() {
             // Compared, or at least computed, while it came.
-            return Ok(Fetched { file, path, origin: url.to_string(), sha256, download: Some(download) });
+            return Ok(Fetched { file, path, origin: shown(url), sha256, download: Some(download) });
         }
-        match compare(file, meant, url.to_string(), cx).await {
-            Ok((file, sha256)) => Ok(Fetched { file, path, origin: url.to_string(), sha256, download: Some(download) }),
+        match compare(file, meant, shown(url), cx).await {
+            Ok((file, sha256)) => Ok(Fetched { file, path, origin: shown(url), sha256, download: Some(download) }),
             Err(error) => {
                 if is_own && matches!(error, StoreError::Checksum { .. }) {
                     let downloads = self.downloads.clone();
@@ -117,6 +117,11 @@ impl BoxStore {
             }
         }
     }
+}
+
+/// An address without its secrets.
+fn shown(url: &Url) -> String {
+    without_secrets(url.as_str()).into_owned()
 }
 
 async fn open(path: Utf8PathBuf) -> io::Result<fs_err::File> {

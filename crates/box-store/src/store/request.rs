@@ -1,6 +1,6 @@
 //! What somebody wants to be added.
 
-use crate::{Architecture, BoxProvider, Checksum, Constraint, Result, StoreError, StoreName, Version};
+use crate::{Architecture, BoxProvider, Checksum, Constraint, Result, StoreError, StoreName, Version, without_secrets};
 use camino::Utf8PathBuf;
 
 /// A box to be added.
@@ -58,6 +58,11 @@ impl AddRequest {
 
     /// An error about what was said.
     pub(super) fn wrong(&self, why: impl Into<String>, hint: impl Into<String>) -> StoreError {
-        StoreError::Request { what: self.source.clone(), why: why.into(), hint: hint.into() }
+        StoreError::Request { what: self.title(), why: without_secrets(&why.into()).into_owned(), hint: hint.into() }
+    }
+
+    /// The source, as messages call it.
+    pub(super) fn title(&self) -> String {
+        without_secrets(&self.source).into_owned()
     }
 }

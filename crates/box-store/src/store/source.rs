@@ -4,6 +4,7 @@ use super::{AddRequest, BoxStore, blocking};
 use crate::{
     Architecture, BoxProvider, Catalogue, Checksum, Result, StoreError, StoreName, Version, Wish,
     catalogue::{self},
+    without_secrets,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use rig_boxes::RemoteDocument;
@@ -14,7 +15,7 @@ use url::{Host, Url};
 /// The kinds of documents that are taken for a catalogue.
 const JSON: &str = "application/json, */*;q=0.1";
 
-/// Where something is.
+/// Where something is. Shown and kept without the secrets that an address may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Location {
     /// On this host.
@@ -27,7 +28,7 @@ impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path) => path.fmt(f),
-            Self::Server(url) => url.fmt(f),
+            Self::Server(url) => f.pad(&without_secrets(url.as_str())),
         }
     }
 }
@@ -86,7 +87,7 @@ impl BoxStore {
                     provider: request.provider.clone(),
                     architecture: request.architecture.clone(),
                 };
-                let (catalogue, origin) = self.catalogue(&place, &request.source, request.insecure, cx).await?;
+                let (catalogue, origin) = self.catalogue(&place, &request.title(), request.insecure, cx).await?;
                 if let Some(name) = expected_name(request)
                     && !catalogue.name.as_str().eq_ignore_ascii_case(name.as_str())
                 {
@@ -97,7 +98,8 @@ impl BoxStore {
                 let url = choice.file.url.as_str();
                 let wrong = |why: String| StoreError::Catalogue {
                     origin: place.to_string(),
-                    why: format!("version {} for {}: {why}", choice.version, choice.file.provider),
+                    why: without_secrets(&format!("version {} for {}: {why}", choice.version, choice.file.provider))
+                        .into_owned(),
                 };
                 let checksum = match &request.checksum {
                     Some(checksum) => Some(checksum.clone()),
@@ -132,7 +134,7 @@ impl BoxStore {
                     RemoteDocument { what: &what, url: url.as_str(), accept: JSON, largest: catalogue::LARGEST };
                 let document = self.downloads.read_document(&document, cx).await?;
                 let from = Url::parse(&document.url).unwrap_or_else(|_| url.clone());
-                Ok((Catalogue::parse(&document.body, url.as_str())?, Location::Server(from)))
+                Ok((Catalogue::parse(&document.body, &place.to_string())?, Location::Server(from)))
             }
             Location::File(path) => {
                 let path = path.clone();
@@ -140,7 +142,11 @@ impl BoxStore {
                     let fail = || StoreError::file(format!("reading the catalogue {path}"));
                     let mut bytes = Vec::new();
                     let file = fs_err::File::open(&path).map_err(fail())?;
-                    file.take(catalogue::LARGEST as u64).read_to_end(&mut bytes).map_err(fail())?;
+                    file.take(catalogue::LARGEST as u64 + 1).read_to_end(&mut bytes).map_err(fail())?;
+                    if bytes.len() > catalogue::LARGEST {
+                        let why = format!("it has more than {} MiB", catalogue::LARGEST >> 20);
+                        return Err(StoreError::Catalogue { origin: path.into_string(), why });
+                    }
                     Ok((Catalogue::parse(&bytes, path.as_str())?, Location::File(path)))
                 })
                 .await
@@ -188,20 +194,29 @@ fn expected_name(request: &AddRequest) -> Option<StoreName> {
     request.name.clone().or_else(|| short().filter(|_| !is_file()))
 }
 
-/// An address, if it is one.
+/// An address, if it is one: a text with a scheme. A drive of Windows is none, and neither is a word with a colon behind.
 fn address(text: &str) -> std::result::Result<Option<Location>, String> {
-    if !text.contains("://") {
-        return Ok(None);
-    }
-    let url = Url::parse(text).map_err(|error| format!("it is no address: {error}"))?;
+    let url = match Url::parse(text) {
+        Ok(url) => url,
+        Err(url::ParseError::RelativeUrlWithoutBase) => return Ok(None),
+        Err(error) if has_scheme(text) => return Err(format!("it is no address: {error}")),
+        Err(_) => return Ok(None),
+    };
     match url.scheme() {
         "https" | "http" => Ok(Some(Location::Server(url))),
         "file" => {
             let path = url.to_file_path().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
             path.map(|path| Some(Location::File(path))).ok_or_else(|| "it is no path of this host".to_owned())
         }
-        other => Err(format!("rig gets nothing from {other}://")),
+        other if has_scheme(text) => Err(format!("rig gets nothing from {other}://")),
+        _ => Ok(None),
     }
+}
+
+/// Whether a text begins with a scheme and a host.
+fn has_scheme(text: &str) -> bool {
+    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
+    !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 /// A catalogue is JSON; everything else that is a file is taken for a box.
@@ -218,15 +233,21 @@ async fn file(place: Location) -> Result<Source> {
     .await
 }
 
-/// Where a catalogue's file is. A server's catalogue says nothing about files of this host.
+/// Where a catalogue's file is. A server's catalogue says nothing about files of this host, in whatever form.
 fn relative(catalogue: &Location, url: &str) -> std::result::Result<Location, String> {
-    match (catalogue, address(url)?) {
-        (Location::Server(_), Some(Location::File(_))) => Err(format!("{url:?} is a file of this host")),
-        (_, Some(place)) => Ok(place),
-        (Location::Server(base), None) => {
-            base.join(url).map(Location::Server).map_err(|error| format!("{url:?} is no address: {error}"))
+    match catalogue {
+        Location::Server(base) => {
+            let joined = base.join(url).map_err(|error| format!("{url:?} is no address: {error}"))?;
+            match joined.scheme() {
+                "https" | "http" => Ok(Location::Server(joined)),
+                "file" => Err(format!("{url:?} is a file of this host")),
+                other => Err(format!("{url:?}: rig gets nothing from {other}:")),
+            }
         }
-        (Location::File(path), None) => Ok(Location::File(path.parent().unwrap_or(Utf8Path::new(".")).join(url))),
+        Location::File(path) => Ok(match address(url)? {
+            Some(place) => place,
+            None => Location::File(path.parent().unwrap_or(Utf8Path::new(".")).join(url)),
+        }),
     }
 }
 
@@ -241,7 +262,7 @@ pub(super) fn may_ask(url: &Url, what: &str, insecure: bool) -> Result<()> {
     if url.scheme() == "https" || is_here || insecure {
         return Ok(());
     }
-    Err(StoreError::Unencrypted { what: what.to_owned(), url: url.to_string() })
+    Err(StoreError::Unencrypted { what: what.to_owned(), url: without_secrets(url.as_str()).into_owned() })
 }
 
 #[cfg(test)]
@@ -261,10 +282,19 @@ mod tests {
         let server = Location::Server(Url::parse("https://x/a/c.json").unwrap());
         assert_eq!(relative(&server, "b.box").unwrap().to_string(), "https://x/a/b.box");
         assert_eq!(relative(&server, "https://y/b.box").unwrap().to_string(), "https://y/b.box");
-        assert!(relative(&server, "file:///etc/passwd").is_err());
+        let with_query = relative(&server, "b.box?from=https://y/").unwrap();
+        assert_eq!(with_query, Location::Server(Url::parse("https://x/a/b.box?from=https://y/").unwrap()));
+        for file in ["file:///etc/passwd", "file:/etc/passwd", "FILE:etc", "C:/x", "data:x", " file:/x"] {
+            assert!(relative(&server, file).is_err(), "{file}");
+        }
         assert!(relative(&server, "ftp://x/y").is_err());
         let local = Location::File("/a/c.json".into());
         assert_eq!(relative(&local, "b.box").unwrap(), Location::File("/a/b.box".into()));
+        assert_eq!(relative(&local, "b.box?x=http://y").unwrap(), Location::File("/a/b.box?x=http://y".into()));
+        for text in ["user/box", "C:\\a.box", "a:b", "x?y=http://z"] {
+            assert_eq!(address(text), Ok(None), "{text}");
+        }
+        assert!(address("ftp://x/y").is_err() && address("https://").is_err());
         assert_eq!(relative(&local, "file:///c/b.box").unwrap(), Location::File("/c/b.box".into()));
     }
 }

@@ -182,6 +182,10 @@ async fn a_catalogue_may_be_a_file() {
     let path = write(&folder.join("c.json"), &text(&sha256(b"other")));
     let error = store.add(&request(path.as_str()), &context()).await.unwrap_err();
     assert!(matches!(error, StoreError::Checksum { .. }), "{error}");
+    write(&path, &[b" ".repeat(16 << 20), text(&sha256(&bytes))].concat());
+    // What is JSON is said by its name, as it begins far behind.
+    let error = store.add(&request(path.as_str()), &context()).await.unwrap_err();
+    assert!(error.to_string().contains("it has more than 16 MiB"), "{error}");
     write(&path, &text("foo"));
     let error = store.add(&request(path.as_str()), &context()).await.unwrap_err();
     assert!(matches!(error, StoreError::Catalogue { .. }), "{error}");

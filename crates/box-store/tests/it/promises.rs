@@ -212,3 +212,34 @@ async fn the_cache_keeps_what_others_put_there_and_nothing_that_is_no_box() {
     assert!(!there.path.exists());
     store.add(&forced, &context()).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_opens_a_server_is_neither_kept_nor_shown() {
+    let server = MockServer::start().await;
+    let bytes = tar_gz(&virtualbox("a"));
+    serve(&server, "/a.box", bytes.clone()).await;
+    let (_guard, folder) = temporary();
+    let store = store(&folder, "");
+    let at = |name: &str| {
+        let url = format!("{}/{name}?token=SECRET#SECRET", server.uri()).replace("http://", "http://me:SECRET@");
+        AddRequest { checksum: checksum(&sha256(&bytes)), ..from(url) }
+    };
+    let wrong = AddRequest { checksum: checksum(&sha256(b"other")), ..at("a.box") };
+    for request in [
+        at("absent.box"),
+        wrong,
+        AddRequest { checksum: None, ..at("c.json") },
+        AddRequest { mirrors: vec!["ftp://me:SECRET@x/".to_owned()], ..at("a.box") },
+        AddRequest { name: None, ..at("a.box") },
+        AddRequest { checksum: None, ..from("http://me:SECRET@catalogue.example/c.json?SECRET".to_owned()) },
+    ] {
+        let error = fails(&store, &request).await;
+        let text = format!("{error} {:?}", error.hint());
+        assert!(!text.contains("SECRET"), "{text}");
+    }
+    let added = store.add(&at("a.box"), &context()).await.unwrap().stored;
+    assert_eq!(added.record.source, format!("{}/a.box", server.uri()));
+    assert_eq!(server.received_requests().await.unwrap().last().unwrap().url.query(), Some("token=SECRET"));
+    let record = added.folder.parent().unwrap().join("record.json");
+    assert!(!fs_err::read_to_string(record).unwrap().contains("SECRET"));
+}
