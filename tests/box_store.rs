@@ -140,6 +140,22 @@ fn a_box_is_verified_and_packed_again() {
 }
 
 #[test]
+fn a_box_whose_record_is_damaged_is_removed_by_its_name() {
+    let home = Home::new();
+    write_box(&home.path("a.box"), "a", 0);
+    home.run(&["box", "add", "a.box", "--name", "mine"], 0);
+    let record = home.path("data/rig/boxes/mine/0/unknown/libvirt/record.json");
+    fs::write(&record, "{").unwrap();
+    let (_, stderr) = home.run(&["box", "list"], 0);
+    assert!(stderr.contains("`rig box remove mine --version 0 --provider libvirt --architecture unknown`"), "{stderr}");
+    fs::write(&record, r#"{"format": "rig.stored-box/99"}"#).unwrap();
+    assert!(home.run(&["box", "remove", "mine"], 2).1.contains("--force"));
+    assert!(home.run(&["box", "remove", "mine", "--force"], 0).0.contains("removed mine 0"));
+    assert!(!record.exists());
+    home.run(&["box", "remove", "mine"], 2);
+}
+
+#[test]
 fn what_is_wrong_is_said() {
     let home = Home::new();
     fs::write(home.path("box.json"), r#"{"name": "a/b", "versions": [{"version": 1}]}"#).unwrap();

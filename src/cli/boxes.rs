@@ -95,6 +95,9 @@ pub(crate) struct RemoveBox {
     /// All versions, for all providers and architectures that are not excluded
     #[arg(long)]
     pub(crate) all: bool,
+    /// Also what a newer rig has stored
+    #[arg(short, long)]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) which: Which,
 }

@@ -139,6 +139,12 @@ pub enum StoreError {
         /// The one that it had.
         actual: String,
     },
+    /// The record of a stored box was written by a newer rig.
+    #[error("removing {key}: a newer rig than this one stored it")]
+    NewerStored {
+        /// Which box.
+        key: Box<BoxKey>,
+    },
     /// The store does not have a box.
     #[error("the store has no box {what}")]
     NotStored {
@@ -230,6 +236,7 @@ impl StoreError {
             Self::Occupied { .. } => {
                 "`--force` replaces it; `--version` gives the new one a version of its own".to_owned()
             }
+            Self::NewerStored { .. } => "update rig; `--force` removes it nevertheless".to_owned(),
             Self::OtherStored { .. } => "`rig box add --force` gets the promised one and replaces it".to_owned(),
             Self::NotStored { present, .. } if present.is_empty() => "`rig box add` adds boxes".to_owned(),
             Self::NotStored { present, .. } => format!("there are: {}", present.join("; ")),
@@ -278,6 +285,7 @@ impl StoreError {
                 | Self::Unencrypted { .. }
                 | Self::NoChecksum { .. }
                 | Self::NotStored { .. }
+                | Self::NewerStored { .. }
                 | Self::Exists { .. }
         )
     }

@@ -9,7 +9,10 @@
 //!
 //! NAME is encoded ([`crate::names::file_name`]) and never begins with a point.
 
-use crate::{BoxKey, StoreName, names::file_name};
+use crate::{
+    BoxKey, StoreName,
+    names::{file_name, of_file_name},
+};
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// File names below the store's folder.
@@ -37,6 +40,20 @@ impl Layout {
     pub(crate) fn slot(&self, key: &BoxKey) -> Utf8PathBuf {
         let below = [key.version.as_str(), key.architecture.as_str(), key.provider.as_str()];
         below.into_iter().fold(self.name(&key.name), |path, part| path.join(file_name(part)))
+    }
+
+    /// The box that has this place, whatever its record says.
+    pub(crate) fn key_of(&self, slot: &Utf8Path) -> Option<BoxKey> {
+        let mut parts = slot.strip_prefix(&self.root).ok()?.iter().map(of_file_name);
+        let mut next = || parts.next().flatten();
+        let (name, version, architecture, provider) = (next()?, next()?, next()?, next()?);
+        let key = BoxKey {
+            name: name.parse().ok()?,
+            version: version.parse().ok()?,
+            architecture: architecture.parse().ok()?,
+            provider: provider.parse().ok()?,
+        };
+        (self.slot(&key) == slot).then_some(key)
     }
 
     /// What is known about the box in a place.

@@ -39,7 +39,7 @@ pub use names::{Architecture, BoxKey, BoxProvider, NameError, StoreName};
 pub use record::{Record, StoredFile, StoredLink};
 pub use store::{
     AddRequest, Added, Age, BoxContent, BoxStore, Change, Filter, Listing, Pruned, Repackaged, StoreSettings,
-    StoredBox, VAGRANT_CLOUD, Verdict,
+    StoredBox, Unreadable, VAGRANT_CLOUD, Verdict,
 };
 pub use vagrantfile::VagrantfileFacts;
 pub use version::{Version, VersionError};

@@ -193,6 +193,18 @@ pub(crate) fn file_name(text: &str) -> String {
     })
 }
 
+/// The name that has this file name, if one has.
+pub(crate) fn of_file_name(name: &str) -> Option<String> {
+    let mut parts = name.split('%');
+    let mut text = parts.next()?.to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        text.push(char::from(u8::from_str_radix(digits, 16).ok()?));
+        text.push_str(rest);
+    }
+    (file_name(&text) == name).then_some(text)
+}
+
 macro_rules! text {
     ($kind:ident) => {
         impl fmt::Display for $kind {
@@ -267,6 +279,7 @@ mod tests {
         fn different_names_have_different_files(a in "[a-cA-C./]{1,6}", b in "[a-cA-C./]{1,6}") {
             prop_assert_eq!(a == b, file_name(&a).to_lowercase() == file_name(&b).to_lowercase());
             prop_assert!(!file_name(&a).contains('/') && !file_name(&a).starts_with('.'));
+            prop_assert_eq!(of_file_name(&file_name(&a)), Some(a));
         }
     }
 }

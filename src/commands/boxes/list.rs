@@ -5,6 +5,7 @@ use super::{
     work::{look, store},
 };
 use crate::{app::App, cli::BoxList, failure::Failure};
+use rig_box_store::{BoxKey, Unreadable};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -18,8 +19,16 @@ pub(super) async fn run(app: &App, arguments: &BoxList) -> Result<(), Failure> {
     let listing = look(|| store(app, false).list())?;
     let has_file = !arguments.stored && app.is_in_workspace();
     let rows = if has_file { images::list(app).await? } else { Vec::new() };
-    for (folder, why) in &listing.unreadable {
-        app.ui.warn(format!("the stored box in {folder} cannot be used: {why}"));
+    for Unreadable { folder, key, why } in &listing.unreadable {
+        let hint = match key {
+            Some(key) => {
+                let BoxKey { name, version, architecture, provider } = key;
+                let which = format!("--version {version} --provider {provider} --architecture {architecture}");
+                format!("`rig box remove {name} {which}` removes it, `rig box add --force` gets it again")
+            }
+            None => "rig puts no box there: remove the folder".to_owned(),
+        };
+        app.ui.warn(format!("the stored box in {folder} cannot be used: {why}; {hint}"));
     }
     if app.ui.is_json() {
         let stored = listing.boxes.iter().map(Into::into).collect();

@@ -7,7 +7,7 @@ use crate::{
     failure::Failure,
     render,
 };
-use rig_box_store::{BoxKey, Constraint, Filter, StoredBox, Wish};
+use rig_box_store::{BoxKey, Constraint, Filter, StoreError, StoredBox, Wish};
 use rig_model::Phase;
 use serde::Serialize;
 
@@ -80,11 +80,16 @@ pub(super) async fn remove(app: &App, arguments: &RemoveBox) -> Result<(), Failu
         provider: arguments.which.provider.clone(),
         architecture: arguments.which.architecture.clone(),
     };
-    let boxes = look(|| store.select(&filter))?;
-    if boxes.len() > 1 && !arguments.all {
-        let keys: Vec<String> = boxes.iter().map(|stored| stored.key().to_string()).collect();
+    let unreadable = look(|| store.unreadable(&filter))?;
+    let boxes = match look(|| Ok(store.select(&filter)))? {
+        Err(StoreError::NotStored { .. }) if !unreadable.is_empty() => Vec::new(),
+        boxes => boxes?,
+    };
+    let keys: Vec<&BoxKey> = boxes.iter().map(StoredBox::key).chain(&unreadable).collect();
+    if keys.len() > 1 && !arguments.all {
+        let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
         return Err(Failure::Usage {
-            message: format!("the store has {} boxes {}: {}", boxes.len(), arguments.name, keys.join("; ")),
+            message: format!("the store has {} boxes {}: {}", names.len(), arguments.name, names.join("; ")),
             hint: Some(
                 "choose with `--version`, `--provider` and `--architecture`, or remove all with `--all`".to_owned(),
             ),
@@ -97,8 +102,14 @@ pub(super) async fn remove(app: &App, arguments: &RemoveBox) -> Result<(), Failu
         }
     };
     store.remove_all(&boxes, &cx, removed).await?;
+    for key in &unreadable {
+        store.remove(key, arguments.force, &cx).await?;
+        if !app.ui.is_json() {
+            app.ui.result(format!("removed {key}, whose record could not be read"));
+        }
+    }
     if app.ui.is_json() {
-        let removed = boxes.iter().map(|stored| stored.key().clone()).collect();
+        let removed = keys.into_iter().cloned().collect();
         app.ui.document("rig.box-remove/1", &Gone { removed });
     }
     Ok(())

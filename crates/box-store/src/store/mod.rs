@@ -16,7 +16,7 @@ mod verify;
 pub use add::Added;
 pub use outdated::Age;
 pub use prune::Pruned;
-pub use read::{BoxContent, Filter, Listing, StoredBox};
+pub use read::{BoxContent, Filter, Listing, StoredBox, Unreadable};
 pub use repackage::Repackaged;
 pub use request::AddRequest;
 pub use verify::{Change, Verdict};

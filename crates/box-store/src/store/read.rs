@@ -38,8 +38,19 @@ pub struct BoxContent {
 pub struct Listing {
     /// The boxes, by name and version.
     pub boxes: Vec<StoredBox>,
-    /// Places whose record cannot be read, and why.
-    pub unreadable: Vec<(Utf8PathBuf, String)>,
+    /// Places whose record cannot be read.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A place in the store with a record that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The place.
+    pub folder: Utf8PathBuf,
+    /// The box that has this place, where it is one that a box can have.
+    pub key: Option<BoxKey>,
+    /// What is wrong.
+    pub why: String,
 }
 
 /// Which boxes are meant. Nothing set means all.
@@ -109,6 +120,15 @@ impl BoxStore {
         }
     }
 
+    /// The boxes that are meant and whose records cannot be read: by their places. Blocks while it reads folders.
+    ///
+    /// # Errors
+    /// When a folder of the store cannot be read.
+    pub fn unreadable(&self, filter: &Filter) -> Result<Vec<BoxKey>> {
+        let keys = self.list()?.unreadable.into_iter().filter_map(|unreadable| unreadable.key);
+        Ok(keys.filter(|key| filter.matches(key)).collect())
+    }
+
     /// The newest box of a name that is what is wanted. Where no architecture is wanted, it is the host's, or one that
     /// nobody knows. Blocks while it reads folders.
     ///
@@ -147,7 +167,11 @@ impl BoxStore {
                         Ok(Some(stored)) => listing.boxes.push(stored),
                         // Without a record there is nothing that was whole once.
                         Ok(None) => {}
-                        Err(error) => listing.unreadable.push((slot, error.to_string())),
+                        Err(error) => listing.unreadable.push(Unreadable {
+                            key: self.layout.key_of(&slot),
+                            folder: slot,
+                            why: error.to_string(),
+                        }),
                     }
                 }
             }

@@ -4,20 +4,23 @@ use super::{
     BoxStore, StoredBox, locked,
     swap::{clear, take_out, tidy},
 };
-use crate::{BoxKey, Result, StoreError, layout::Layout};
+use crate::{BoxKey, Record, Result, StoreError, layout::Layout};
 use camino::Utf8Path;
 use rig_provider_api::Context;
+use rig_state::StateError;
 
 impl BoxStore {
-    /// Removes a box. Absence is success. Readers see it whole or not at all; a removal that is killed is ended by the
+    /// Removes a box, by its place: its record need not be readable, but one of a newer rig wants `force`. Absence is
+    /// success. Readers see it whole or not at all; a removal that is killed is ended by the
     /// next command that changes a box of that name.
     ///
     /// # Errors
-    /// When the file system refuses, another process changes boxes of that name for too long, or the caller cancels.
-    pub async fn remove(&self, key: &BoxKey, cx: &Context) -> Result<()> {
+    /// When the file system refuses, a newer rig stored the box, another process changes boxes of that name for too long,
+    /// or the caller cancels.
+    pub async fn remove(&self, key: &BoxKey, force: bool, cx: &Context) -> Result<()> {
         let lock = self.lock(&key.name, cx).await?;
         let (layout, key) = (self.layout.clone(), key.clone());
-        locked(lock, move || remove(&layout, &key)).await
+        locked(lock, move || remove(&layout, &key, force)).await
     }
 
     /// Removes several boxes, one after the other; those that are gone are told by `removed`.
@@ -34,16 +37,20 @@ impl BoxStore {
             if cx.cancel().is_cancelled() {
                 return Err(StoreError::Cancelled { doing: "removing boxes".to_owned() });
             }
-            self.remove(stored.key(), cx).await?;
+            self.remove(stored.key(), false, cx).await?;
             removed(stored);
         }
         Ok(())
     }
 }
 
-fn remove(layout: &Layout, key: &BoxKey) -> Result<()> {
+fn remove(layout: &Layout, key: &BoxKey, force: bool) -> Result<()> {
     let (slot, work) = (layout.slot(key), layout.work(&key.name));
     tidy(layout, &work)?;
+    let is_newer = matches!(Record::read(&Layout::record(&slot)), Err(StoreError::State(StateError::Newer { .. })));
+    if is_newer && !force {
+        return Err(StoreError::NewerStored { key: Box::new(key.clone()) });
+    }
     rig_state::create_folder(&work)?;
     take_out(&slot, &work).map_err(StoreError::file(format!("removing {key}")))?;
     clear(&work)?;

@@ -122,7 +122,7 @@ async fn a_box_lives() {
     assert!(!folder.join("boxes/example%2fbox").exists());
     let error = store.select(&Filter { name: Some(name("example/box")), ..Filter::default() }).unwrap_err();
     assert!(matches!(error, StoreError::NotStored { .. }), "{error}");
-    store.remove(all[0].key(), &context()).await.unwrap();
+    store.remove(all[0].key(), false, &context()).await.unwrap();
 }
 
 #[tokio::test]
