@@ -1,11 +1,8 @@
 //! Adding a box.
 
 use super::{
-    AddRequest, BoxStore, StoredBox, blocking,
-    fetch::Fetched,
-    locked,
-    place::Install,
-    source::{Location, Meant},
+    AddRequest, BoxStore, StoredBox, blocking, fetch::Fetched, location::Location, locked, place::Install,
+    source::Meant,
 };
 use crate::{Result, StoreError};
 use rig_provider_api::Context;

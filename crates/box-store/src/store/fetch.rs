@@ -2,7 +2,8 @@
 
 use super::{
     AddRequest, Added, BoxStore, blocking,
-    source::{Location, Meant, may_ask},
+    location::{Location, may_ask},
+    source::Meant,
 };
 use crate::{Algorithm, Checksum, Result, StoreError, hash, watch::Watch, without_secrets};
 use camino::Utf8PathBuf;

@@ -2,6 +2,7 @@
 
 mod add;
 mod fetch;
+mod location;
 mod outdated;
 mod place;
 mod prune;

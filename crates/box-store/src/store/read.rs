@@ -6,7 +6,10 @@ use crate::{
     VagrantfileFacts, Wish, disks, layout::Layout, metadata, vagrantfile,
 };
 use camino::{Utf8Path, Utf8PathBuf};
-use std::io::{self, Read};
+use std::{
+    collections::BTreeSet,
+    io::{self, Read},
+};
 
 /// The largest text of a box that is read, in bytes: `metadata.json` and the like.
 const LARGEST: u64 = 1 << 20;
@@ -133,7 +136,7 @@ impl BoxStore {
     /// nobody knows. Blocks while it reads folders.
     ///
     /// # Errors
-    /// When there is none, or a folder of the store cannot be read.
+    /// When there is none, there are several and no provider is wanted, or a folder of the store cannot be read.
     pub fn get(&self, name: &StoreName, wish: &Wish) -> Result<StoredBox> {
         let all = self.of_name(name)?;
         let providers = wish.provider.as_ref().map(BoxProvider::accepts);
@@ -148,8 +151,15 @@ impl BoxStore {
         // The last of equal ones is taken: what says what it runs on counts more than what does not.
         let mut fitting: Vec<&StoredBox> = all.iter().filter(fits).collect();
         fitting.sort_by_key(|stored| !stored.key().architecture.is_unknown());
-        let newest = wish.constraint.newest(fitting, |stored| &stored.key().version);
-        newest.cloned().ok_or_else(|| not_stored(name, &all))
+        let newest = wish.constraint.newest(fitting.iter().copied(), |stored| &stored.key().version);
+        let newest = newest.ok_or_else(|| not_stored(name, &all))?;
+        let of_version = fitting.iter().map(|stored| stored.key()).filter(|key| key.version == newest.key().version);
+        let providers: BTreeSet<String> = of_version.map(|key| key.provider.to_string()).collect();
+        if wish.provider.is_none() && providers.len() > 1 {
+            let name = format!("{name} {}", newest.key().version);
+            return Err(StoreError::SeveralProviders { name, providers: providers.into_iter().collect() });
+        }
+        Ok(newest.clone())
     }
 
     /// The boxes of one name.

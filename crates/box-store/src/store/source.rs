@@ -1,37 +1,21 @@
 //! From what somebody typed to the file that is meant.
 
-use super::{AddRequest, BoxStore, blocking};
+use super::{
+    AddRequest, BoxStore, blocking,
+    location::{Location, address, may_ask, relative},
+};
 use crate::{
     Architecture, BoxProvider, Catalogue, Checksum, Result, StoreError, StoreName, Version, Wish,
     catalogue::{self},
     without_secrets,
 };
-use camino::{Utf8Path, Utf8PathBuf};
 use rig_boxes::RemoteDocument;
 use rig_provider_api::Context;
 use std::io::Read;
-use url::{Host, Url};
+use url::Url;
 
 /// The kinds of documents that are taken for a catalogue.
 const JSON: &str = "application/json, */*;q=0.1";
-
-/// Where something is. Shown and kept without the secrets that an address may have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Location {
-    /// On this host.
-    File(Utf8PathBuf),
-    /// On a server.
-    Server(Url),
-}
-
-impl std::fmt::Display for Location {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File(path) => path.fmt(f),
-            Self::Server(url) => f.pad(&without_secrets(url.as_str())),
-        }
-    }
-}
 
 /// A box file that is meant, and everything that is known of it before it is there.
 #[derive(Clone, Debug)]
@@ -67,55 +51,43 @@ impl BoxStore {
     /// Finds out what is meant; reads the catalogue where there is one.
     pub(super) async fn resolve(&self, request: &AddRequest, cx: &Context) -> Result<Meant> {
         match self.source(request).await? {
-            Source::BoxFile(place) => {
-                let name = request.name.clone().ok_or_else(|| {
-                    request.wrong("a box file has no name of its own", "give it one with `--name user/box`")
-                })?;
-                Ok(Meant {
-                    name,
-                    version: request.exact_version()?,
-                    provider: request.provider.clone(),
-                    architecture: request.architecture.clone(),
-                    place,
-                    checksum: request.checksum.clone(),
-                    catalogue: None,
-                })
-            }
-            Source::Catalogue(place) => {
-                let wish = Wish {
-                    constraint: request.constraint()?,
-                    provider: request.provider.clone(),
-                    architecture: request.architecture.clone(),
-                };
-                let (catalogue, origin) = self.catalogue(&place, &request.title(), request.insecure, cx).await?;
-                if let Some(name) = expected_name(request)
-                    && !catalogue.name.as_str().eq_ignore_ascii_case(name.as_str())
-                {
-                    let why = format!("it is the catalogue of {}, not of {name}", catalogue.name);
-                    return Err(StoreError::Catalogue { origin: place.to_string(), why });
-                }
-                let choice = catalogue.choose(&wish, &self.settings.architecture)?;
-                let url = choice.file.url.as_str();
-                let wrong = |why: String| StoreError::Catalogue {
-                    origin: place.to_string(),
-                    why: without_secrets(&format!("version {} for {}: {why}", choice.version, choice.file.provider))
-                        .into_owned(),
-                };
-                let checksum = match &request.checksum {
-                    Some(checksum) => Some(checksum.clone()),
-                    None => choice.file.checksum().map_err(wrong)?,
-                };
-                Ok(Meant {
-                    name: expected_name(request).unwrap_or_else(|| catalogue.name.clone()),
-                    version: choice.version.clone(),
-                    provider: Some(choice.file.provider.clone()),
-                    architecture: Some(choice.file.runs_on()),
-                    place: relative(&origin, url).map_err(wrong)?,
-                    checksum,
-                    catalogue: Some(place.to_string()),
-                })
-            }
+            Source::BoxFile(place) => of_box_file(request, place),
+            Source::Catalogue(place) => self.of_catalogue(request, place, cx).await,
         }
+    }
+
+    /// The file that a catalogue has for what is wanted.
+    async fn of_catalogue(&self, request: &AddRequest, place: Location, cx: &Context) -> Result<Meant> {
+        let wish = Wish {
+            constraint: request.constraint()?,
+            provider: request.provider.clone(),
+            architecture: request.architecture.clone(),
+        };
+        let (catalogue, origin) = self.catalogue(&place, &request.title(), request.insecure, cx).await?;
+        if let Some(name) = expected_name(request)
+            && !catalogue.name.as_str().eq_ignore_ascii_case(name.as_str())
+        {
+            let why = format!("it is the catalogue of {}, not of {name}", catalogue.name);
+            return Err(StoreError::Catalogue { origin: place.to_string(), why });
+        }
+        let choice = catalogue.choose(&wish, &self.settings.architecture)?;
+        let wrong = |why: String| {
+            let why = format!("version {} for {}: {why}", choice.version, choice.file.provider);
+            StoreError::Catalogue { origin: place.to_string(), why: without_secrets(&why).into_owned() }
+        };
+        let checksum = match &request.checksum {
+            Some(checksum) => Some(checksum.clone()),
+            None => choice.file.checksum().map_err(wrong)?,
+        };
+        Ok(Meant {
+            name: expected_name(request).unwrap_or_else(|| catalogue.name.clone()),
+            version: choice.version.clone(),
+            provider: Some(choice.file.provider.clone()),
+            architecture: Some(choice.file.runs_on()),
+            place: relative(&origin, &choice.file.url).map_err(wrong)?,
+            checksum,
+            catalogue: Some(place.to_string()),
+        })
     }
 
     /// Reads a catalogue. Also says where it came from in the end: what it names is relative to that.
@@ -194,29 +166,21 @@ fn expected_name(request: &AddRequest) -> Option<StoreName> {
     request.name.clone().or_else(|| short().filter(|_| !is_file()))
 }
 
-/// An address, if it is one: a text with a scheme. A drive of Windows is none, and neither is a word with a colon behind.
-fn address(text: &str) -> std::result::Result<Option<Location>, String> {
-    let url = match Url::parse(text) {
-        Ok(url) => url,
-        Err(url::ParseError::RelativeUrlWithoutBase) => return Ok(None),
-        Err(error) if has_scheme(text) => return Err(format!("it is no address: {error}")),
-        Err(_) => return Ok(None),
-    };
-    match url.scheme() {
-        "https" | "http" => Ok(Some(Location::Server(url))),
-        "file" => {
-            let path = url.to_file_path().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
-            path.map(|path| Some(Location::File(path))).ok_or_else(|| "it is no path of this host".to_owned())
-        }
-        other if has_scheme(text) => Err(format!("rig gets nothing from {other}://")),
-        _ => Ok(None),
-    }
-}
-
-/// Whether a text begins with a scheme and a host.
-fn has_scheme(text: &str) -> bool {
-    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
-    !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+/// A box file, which says less than a catalogue: the rest is what was asked for.
+fn of_box_file(request: &AddRequest, place: Location) -> Result<Meant> {
+    let name = request
+        .name
+        .clone()
+        .ok_or_else(|| request.wrong("a box file has no name of its own", "give it one with `--name user/box`"))?;
+    Ok(Meant {
+        name,
+        version: request.exact_version()?,
+        provider: request.provider.clone(),
+        architecture: request.architecture.clone(),
+        place,
+        checksum: request.checksum.clone(),
+        catalogue: None,
+    })
 }
 
 /// A catalogue is JSON; everything else that is a file is taken for a box.
@@ -231,70 +195,4 @@ async fn file(place: Location) -> Result<Source> {
         Ok(if is_json { Source::Catalogue(place) } else { Source::BoxFile(place) })
     })
     .await
-}
-
-/// Where a catalogue's file is. A server's catalogue says nothing about files of this host, in whatever form.
-fn relative(catalogue: &Location, url: &str) -> std::result::Result<Location, String> {
-    match catalogue {
-        Location::Server(base) => {
-            let joined = base.join(url).map_err(|error| format!("{url:?} is no address: {error}"))?;
-            match joined.scheme() {
-                "https" | "http" => Ok(Location::Server(joined)),
-                "file" => Err(format!("{url:?} is a file of this host")),
-                other => Err(format!("{url:?}: rig gets nothing from {other}:")),
-            }
-        }
-        Location::File(path) => Ok(match address(url)? {
-            Some(place) => place,
-            None => Location::File(path.parent().unwrap_or(Utf8Path::new(".")).join(url)),
-        }),
-    }
-}
-
-/// Refuses what anybody on the way could change. What does not leave this host is safe.
-pub(super) fn may_ask(url: &Url, what: &str, insecure: bool) -> Result<()> {
-    let is_here = match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    if url.scheme() == "https" || is_here || insecure {
-        return Ok(());
-    }
-    Err(StoreError::Unencrypted { what: what.to_owned(), url: without_secrets(url.as_str()).into_owned() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_encrypted_addresses_are_asked() {
-        let ask = |url: &str, insecure| may_ask(&Url::parse(url).unwrap(), "a/b", insecure).is_ok();
-        assert!(ask("https://x/", false) && ask("http://127.0.0.1:80/", false) && ask("http://[::1]/", false));
-        assert!(!ask("http://x/", false) && !ask("http://127.0.0.1.x/", false) && !ask("http://10.0.0.1/", false));
-        assert!(ask("http://x/", true));
-    }
-
-    #[test]
-    fn a_servers_catalogue_names_no_files_of_this_host() {
-        let server = Location::Server(Url::parse("https://x/a/c.json").unwrap());
-        assert_eq!(relative(&server, "b.box").unwrap().to_string(), "https://x/a/b.box");
-        assert_eq!(relative(&server, "https://y/b.box").unwrap().to_string(), "https://y/b.box");
-        let with_query = relative(&server, "b.box?from=https://y/").unwrap();
-        assert_eq!(with_query, Location::Server(Url::parse("https://x/a/b.box?from=https://y/").unwrap()));
-        for file in ["file:///etc/passwd", "file:/etc/passwd", "FILE:etc", "C:/x", "data:x", " file:/x"] {
-            assert!(relative(&server, file).is_err(), "{file}");
-        }
-        assert!(relative(&server, "ftp://x/y").is_err());
-        let local = Location::File("/a/c.json".into());
-        assert_eq!(relative(&local, "b.box").unwrap(), Location::File("/a/b.box".into()));
-        assert_eq!(relative(&local, "b.box?x=http://y").unwrap(), Location::File("/a/b.box?x=http://y".into()));
-        for text in ["user/box", "C:\\a.box", "a:b", "x?y=http://z"] {
-            assert_eq!(address(text), Ok(None), "{text}");
-        }
-        assert!(address("ftp://x/y").is_err() && address("https://").is_err());
-        assert_eq!(relative(&local, "file:///c/b.box").unwrap(), Location::File("/c/b.box".into()));
-    }
 }

@@ -131,3 +131,18 @@ async fn a_release_stays_rather_than_a_beta() {
     store.prune(&Default::default(), 1, &[], &context(), |_| {}).await.unwrap();
     assert_eq!(stored(&store), ["example/box 1.1 (libvirt, amd64)"]);
 }
+
+#[tokio::test]
+async fn nobody_guesses_a_provider() {
+    let (_guard, folder) = temporary();
+    let store = store(&folder, "");
+    for (file, files) in [("a.box", libvirt("a", "amd64")), ("b.box", virtualbox("b"))] {
+        store.add(&named(&write(&folder.join(file), &tar_gz(&files))), &context()).await.unwrap();
+    }
+    let error = store.get(&name("example/box"), &Wish::default()).unwrap_err();
+    assert!(
+        matches!(&error, StoreError::SeveralProviders { providers, .. } if *providers == ["libvirt", "virtualbox"])
+    );
+    let wish = Wish { provider: "qemu".parse().ok(), ..Wish::default() };
+    assert_eq!(store.get(&name("example/box"), &wish).unwrap().key().provider.as_str(), "libvirt");
+}
