@@ -2,6 +2,7 @@
 
 use crate::{Architecture, BoxProvider, Checksum, Constraint, Result, StoreError, StoreName, Version, json};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// The largest catalogue that is read, in bytes. Those of boxes with hundreds of versions have some hundred thousand.
 pub(crate) const LARGEST: usize = 16 << 20;
@@ -9,24 +10,42 @@ pub(crate) const LARGEST: usize = 16 << 20;
 /// How many of the versions that there are an error names.
 const NAMED: usize = 5;
 
-/// What a catalogue says of a box. Fields that rig does not know are skipped.
-#[derive(Clone, Debug, Deserialize)]
+/// What a catalogue says of a box. Fields that rig does not know are skipped, and so is a version or a file that cannot be
+/// read: the others can be had nevertheless.
+#[derive(Clone, Debug)]
 pub struct Catalogue {
     /// The box's name.
     pub name: StoreName,
     /// Its versions, in any order.
     pub versions: Vec<CatalogueVersion>,
+    /// What cannot be read in it, with its place.
+    pub skipped: Vec<String>,
+}
+
+/// A catalogue whose versions have not been looked at.
+#[derive(Deserialize)]
+struct Outline {
+    name: StoreName,
+    versions: Vec<Value>,
+}
+
+/// A version whose files have not been looked at.
+#[derive(Deserialize)]
+struct VersionOutline {
+    version: Version,
+    status: Option<String>,
+    #[serde(default)]
+    providers: Vec<Value>,
 }
 
 /// One version of a box.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct CatalogueVersion {
     /// The version.
     pub version: Version,
     /// `active`, or something else for one that was withdrawn.
     pub status: Option<String>,
     /// The files that there are of it.
-    #[serde(default)]
     pub providers: Vec<CatalogueFile>,
 }
 
@@ -86,9 +105,25 @@ impl Catalogue {
     /// Reads a catalogue; `origin` says where it came from.
     ///
     /// # Errors
-    /// When it is no JSON, or something in it has the wrong type or form; the error says where in it.
+    /// When it is no JSON, something in it has the wrong type or form, and it has no file without that; the error says
+    /// where in it.
     pub fn parse(bytes: &[u8], origin: &str) -> Result<Self> {
-        json::parse(bytes).map_err(|why| StoreError::Catalogue { origin: origin.to_owned(), why })
+        let wrong = |why: String| StoreError::Catalogue { origin: origin.to_owned(), why };
+        let outline: Outline = json::parse(bytes).map_err(wrong)?;
+        let mut skipped = Vec::new();
+        let mut versions = Vec::new();
+        for (index, value) in outline.versions.into_iter().enumerate() {
+            let place = format!("versions[{index}]");
+            match json::part::<VersionOutline>(value, &place) {
+                Ok(version) => versions.push(version.whole(&place, &mut skipped)),
+                Err(why) => skipped.push(why),
+            }
+        }
+        let has_files = versions.iter().any(|version| !version.providers.is_empty());
+        match skipped.first() {
+            Some(why) if !has_files => Err(wrong(why.clone())),
+            _ => Ok(Self { name: outline.name, versions, skipped }),
+        }
     }
 
     /// The newest version that has what is wanted. `host` is what this host runs.
@@ -122,12 +157,31 @@ impl Catalogue {
         if more > 0 {
             available.push(format!("and {more} older ones"));
         }
+        let unread = self.skipped.len().saturating_sub(NAMED);
+        available.extend(self.skipped.iter().take(NAMED).map(|why| format!("skipped {why}")));
+        if unread > 0 {
+            available.push(format!("and {unread} more that were skipped"));
+        }
         let provider = wish.provider.as_ref().map_or_else(String::new, |provider| format!(" for {provider}"));
         let architecture = wish.architecture.as_ref().unwrap_or(host);
         StoreError::NothingFits {
             what: format!("{} {}{provider} on {architecture}", self.name, wish.constraint),
             available,
         }
+    }
+}
+
+impl VersionOutline {
+    /// The version with those of its files that can be read.
+    fn whole(self, place: &str, skipped: &mut Vec<String>) -> CatalogueVersion {
+        let mut providers = Vec::new();
+        for (index, value) in self.providers.into_iter().enumerate() {
+            match json::part(value, &format!("{place}.providers[{index}]")) {
+                Ok(file) => providers.push(file),
+                Err(why) => skipped.push(why),
+            }
+        }
+        CatalogueVersion { version: self.version, status: self.status, providers }
     }
 }
 
@@ -219,6 +273,21 @@ mod tests {
         assert!(matches!(&error, StoreError::SeveralProviders { providers, .. } if providers.len() == 2), "{error}");
         assert!(choose("> 3", "virtualbox", None).is_err());
         assert!(choose(">= 0", "virtualbox", Some("riscv64")).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_skipped_where_there_is_more() {
+        let text = r#"{"name": "a/b", "versions": [{"version": "~> 1"}, {"version": "1", "providers": [
+            {"name": "x", "url": 7}, {"name": "virtualbox", "url": "v.box"}]}]}"#;
+        let catalogue = Catalogue::parse(text.as_bytes(), "here").unwrap();
+        let host = Architecture::new("amd64").unwrap();
+        assert_eq!(catalogue.choose(&Wish::default(), &host).unwrap().file.url, "v.box");
+        let wish = Wish { provider: "x".parse().ok(), ..Wish::default() };
+        let hint = catalogue.choose(&wish, &host).unwrap_err().hint().unwrap();
+        assert!(
+            hint.contains("skipped versions[0].version: ") && hint.contains("versions[1].providers[0].url: "),
+            "{hint}"
+        );
     }
 
     #[test]

@@ -2,6 +2,18 @@
 
 use serde::de::DeserializeOwned;
 
+/// Reads a part of a document that was read as a whole; `place` says where in it the part is.
+///
+/// # Errors
+/// What is wrong, as [`parse`] says it.
+pub(crate) fn part<T: DeserializeOwned>(value: serde_json::Value, place: &str) -> Result<T, String> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        if path == "." { format!("{place}: {inner}") } else { format!("{place}.{path}: {inner}") }
+    })
+}
+
 /// Reads one document.
 ///
 /// # Errors

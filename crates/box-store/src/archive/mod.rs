@@ -1,5 +1,6 @@
 //! Box files: what they are packed with, taking them apart without doing harm, and packing them.
 
+mod holes;
 mod kind;
 mod names;
 mod pack;

@@ -1,7 +1,9 @@
 //! The folder that a box is unpacked into: everything that is written there goes through here, and stays inside.
 
 use super::{
-    Limits, Tee, Unpacked, inside,
+    Limits, Tee, Unpacked,
+    holes::Holes,
+    inside,
     names::{Entry, Names},
     path::link_target,
 };
@@ -82,8 +84,10 @@ impl<'a> Tree<'a> {
             *budget = budget.checked_sub(count).ok_or_else(|| broken(TOO_LARGE.to_owned()))?;
             watch.advance(count)
         };
-        let read = Tee::new(from, &mut file, guard).run(|error| broken(format!("{raw:?}: {error}")));
+        let mut holes = Holes::new(&mut file);
+        let read = Tee::new(from, &mut holes, guard).run(|error| broken(format!("{raw:?}: {error}")));
         let (size, sha256) = read?;
+        holes.end().map_err(StoreError::file("writing what is unpacked"))?;
         // On the disk before the record says that it is there.
         file.sync_all().map_err(StoreError::file("writing what is unpacked"))?;
         self.unpacked.files.push(StoredFile { path, size, sha256 });

@@ -78,3 +78,42 @@ async fn a_disk_that_is_larger_than_the_volume() {
     }
     assert_eq!(everything(&folder), ["a.box"]);
 }
+
+/// A disk as GNU tar packs it with `--sparse`: a piece of data, and where it is in the whole.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_sparse_disk_has_its_holes() {
+    use std::os::unix::fs::MetadataExt;
+    const SIZE: u64 = 4 << 20;
+    let mut header = Header::new_gnu();
+    header.set_path("box.img").unwrap();
+    header.set_entry_type(EntryType::GNUSparse);
+    header.set_size(512);
+    header.set_mode(0o644);
+    let gnu = header.as_gnu_mut().unwrap();
+    let octal = |number: u64| -> [u8; 12] { format!("{number:011o}\0").into_bytes().try_into().unwrap() };
+    (gnu.sparse[0].offset, gnu.sparse[0].numbytes) = (octal(1 << 20), octal(512));
+    (gnu.sparse[1].offset, gnu.sparse[1].numbytes) = (octal(SIZE), octal(0));
+    gnu.realsize = octal(SIZE);
+    header.set_cksum();
+    let mut bytes = entry(
+        "metadata.json",
+        EntryType::Regular,
+        "",
+        br#"{"provider": "libvirt", "format": "raw", "virtual_size": 1}"#,
+    );
+    bytes.extend(header.as_bytes());
+    bytes.extend([b'x'; 512]);
+    bytes.extend([0; 1024]);
+    let (_guard, folder) = temporary();
+    let path = write(&folder.join("a.box"), &bytes);
+    let limits = Limits { small: 8 << 20, bytes: 8 << 20, ..LIMITS };
+    let added = limited(&folder, "", limits).add(&named(&path), &context()).await.unwrap().stored;
+    let disk = added.folder.join("box.img");
+    let content = fs_err::read(&disk).unwrap();
+    assert_eq!((content.len() as u64, &content[1 << 20..(1 << 20) + 512]), (SIZE, &[b'x'; 512][..]));
+    assert_eq!(content.iter().filter(|byte| **byte != 0).count(), 512);
+    assert!(fs_err::metadata(&disk).unwrap().blocks() * 512 < SIZE / 2);
+    // The limits count the whole: whoever reads it reads that much.
+    refused(&bytes, TOO_LARGE).await;
+}
