@@ -2,7 +2,7 @@
 
 use super::{
     AddRequest, BoxStore, StoredBox, blocking, fetch::Fetched, location::Location, locked, place::Install,
-    source::Meant,
+    source::Target,
 };
 use crate::{Result, StoreError};
 use rig_provider_api::Context;
@@ -25,16 +25,16 @@ impl BoxStore {
     /// box that is there contradicts its checksum, or the caller cancels. The store is as it was then; what was downloaded
     /// stays for the next call unless it was wrong.
     pub async fn add(&self, request: &AddRequest, cx: &Context) -> Result<Added> {
-        let meant = self.resolve(request, cx).await?;
-        promised(&meant, request)?;
-        let lock = self.lock(&meant.name, cx).await?;
-        let present = self.present(&meant).await?;
+        let target = self.resolve(request, cx).await?;
+        promised(&target, request)?;
+        let lock = self.lock(&target.name, cx).await?;
+        let existing = self.existing(&target).await?;
         if !request.force
-            && let Some(stored) = there(&meant, &present)?
+            && let Some(stored) = find_stored(&target, &existing)?
         {
             return Ok(Added { stored, already: true });
         }
-        let Fetched { file, path, origin, sha256, download } = self.fetch(&meant, request, cx).await?;
+        let Fetched { file, path, origin, sha256, download } = self.fetch(&target, request, cx).await?;
         let install = Install {
             layout: self.layout.clone(),
             limits: self.settings.limits,
@@ -43,8 +43,8 @@ impl BoxStore {
             sha256,
             origin,
             force: request.force,
-            present,
-            meant,
+            existing,
+            target,
         };
         let (cx, downloads) = (cx.clone(), self.downloads.clone());
         locked(lock, move || {
@@ -57,20 +57,20 @@ impl BoxStore {
         .await
     }
 
-    async fn present(&self, meant: &Meant) -> Result<Vec<StoredBox>> {
-        let (store, name) = (self.clone(), meant.name.clone());
+    async fn existing(&self, target: &Target) -> Result<Vec<StoredBox>> {
+        let (store, name) = (self.clone(), target.name.clone());
         blocking(move || store.of_name(&name)).await
     }
 }
 
 /// The box that is meant, if it is there. Where a checksum is promised, only that tells: what the box is called, anybody
 /// may have called it.
-fn there(meant: &Meant, present: &[StoredBox]) -> Result<Option<StoredBox>> {
-    let of_version = || present.iter().filter(|stored| stored.key().version == meant.version);
+fn find_stored(target: &Target, existing: &[StoredBox]) -> Result<Option<StoredBox>> {
+    let of_version = || existing.iter().filter(|stored| stored.key().version == target.version);
     let named =
-        |stored: &&StoredBox| meant.catalogue.is_some() && meant.provider.as_ref() == Some(&stored.key().provider);
-    let Some(checksum) = &meant.checksum else {
-        let wanted = meant.architecture.as_ref().filter(|wanted| !wanted.is_unknown());
+        |stored: &&StoredBox| target.catalogue.is_some() && target.provider.as_ref() == Some(&stored.key().provider);
+    let Some(checksum) = &target.checksum else {
+        let wanted = target.architecture.as_ref().filter(|wanted| !wanted.is_unknown());
         let runs_on = |stored: &&StoredBox| wanted.is_none_or(|wanted| *wanted == stored.key().architecture);
         return Ok(of_version().filter(named).find(runs_on).cloned());
     };
@@ -78,7 +78,7 @@ fn there(meant: &Meant, present: &[StoredBox]) -> Result<Option<StoredBox>> {
         return Ok(Some(stored.clone()));
     }
     // A box of another file in the place that the promised one would get.
-    let in_place = |stored: &&StoredBox| meant.architecture.as_ref() == Some(&stored.key().architecture);
+    let in_place = |stored: &&StoredBox| target.architecture.as_ref() == Some(&stored.key().architecture);
     for other in of_version().filter(named).filter(in_place) {
         if let Some(actual) = other.record.known(checksum.algorithm) {
             let (key, expected) = (Box::new(other.key().clone()), checksum.to_string());
@@ -89,15 +89,15 @@ fn there(meant: &Meant, present: &[StoredBox]) -> Result<Option<StoredBox>> {
 }
 
 /// Refuses a download that nothing promises to be the right one.
-fn promised(meant: &Meant, request: &AddRequest) -> Result<()> {
-    if matches!(meant.place, Location::File(_)) || request.insecure {
+fn promised(target: &Target, request: &AddRequest) -> Result<()> {
+    if matches!(target.place, Location::File(_)) || request.insecure {
         return Ok(());
     }
-    let why = match &meant.checksum {
+    let why = match &target.checksum {
         Some(checksum) if checksum.algorithm.is_strong() => return Ok(()),
         Some(checksum) => format!("there is only a checksum of the kind {}, which can be forged", checksum.algorithm),
-        None if meant.catalogue.is_some() => "the catalogue has no checksum of it".to_owned(),
+        None if target.catalogue.is_some() => "the catalogue has no checksum of it".to_owned(),
         None => "a box file from a server needs a checksum".to_owned(),
     };
-    Err(StoreError::NoChecksum { what: meant.title(), why })
+    Err(StoreError::NoChecksum { what: target.title(), why })
 }

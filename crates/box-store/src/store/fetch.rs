@@ -3,7 +3,7 @@
 use super::{
     AddRequest, Added, BoxStore, blocking,
     location::{Location, may_ask},
-    source::Meant,
+    source::Target,
 };
 use crate::{Algorithm, Checksum, Result, StoreError, hash, watch::Watch, without_secrets};
 use camino::Utf8PathBuf;
@@ -50,11 +50,11 @@ impl Download {
 
 impl BoxStore {
     /// Gets the box file onto this host, and compares its checksum.
-    pub(super) async fn fetch(&self, meant: &Meant, request: &AddRequest, cx: &Context) -> Result<Fetched> {
-        let url = match &meant.place {
+    pub(super) async fn fetch(&self, target: &Target, request: &AddRequest, cx: &Context) -> Result<Fetched> {
+        let url = match &target.place {
             Location::File(path) => {
                 let file = open(path.clone()).await.map_err(StoreError::file("reading the box file"))?;
-                let (file, sha256) = compare(file, meant, path.to_string(), cx).await?;
+                let (file, sha256) = compare(file, target, path.to_string(), cx).await?;
                 return Ok(Fetched { file, path: path.clone(), origin: path.to_string(), sha256, download: None });
             }
             Location::Server(url) => url,
@@ -67,26 +67,26 @@ impl BoxStore {
         }
         places.push(url.clone());
         for place in &places {
-            may_ask(place, &meant.title(), request.insecure)?;
+            may_ask(place, &target.title(), request.insecure)?;
         }
         let mut tried = Vec::new();
         for place in &places {
-            match self.download(meant, place, cx).await {
+            match self.download(target, place, cx).await {
                 Ok(fetched) => return Ok(fetched),
                 Err(error) if error.is_cancelled() || places.len() == 1 => return Err(error),
                 Err(error) => tried.push(error.to_string()),
             }
         }
-        Err(StoreError::Mirrors { what: meant.title(), tried })
+        Err(StoreError::Mirrors { what: target.title(), tried })
     }
 
-    async fn download(&self, meant: &Meant, url: &Url, cx: &Context) -> Result<Fetched> {
-        let (promised, title) = (meant.checksum.as_ref().and_then(Checksum::sha256), meant.title());
+    async fn download(&self, target: &Target, url: &Url, cx: &Context) -> Result<Fetched> {
+        let (promised, title) = (target.checksum.as_ref().and_then(Checksum::sha256), target.title());
         let wanted = RemoteFile {
             what: &title,
             url: url.as_str(),
             sha256: promised.as_ref(),
-            checked_later: meant.checksum.is_some(),
+            checked_later: target.checksum.is_some(),
         };
         let mut left = AGAIN;
         let (found, file, is_own) = loop {
@@ -103,11 +103,11 @@ impl BoxStore {
         };
         let CachedArtifact { sha256, path, .. } = found;
         let download = Download { sha256: sha256.clone(), is_own };
-        if promised.is_some() || meant.checksum.is_none() {
+        if promised.is_some() || target.checksum.is_none() {
             // Compared, or at least computed, while it came.
             return Ok(Fetched { file, path, origin: shown(url), sha256, download: Some(download) });
         }
-        match compare(file, meant, shown(url), cx).await {
+        match compare(file, target, shown(url), cx).await {
             Ok((file, sha256)) => Ok(Fetched { file, path, origin: shown(url), sha256, download: Some(download) }),
             Err(error) => {
                 if is_own && matches!(error, StoreError::Checksum { .. }) {
@@ -145,11 +145,11 @@ fn mirrored(mirror: &str, url: &Url) -> std::result::Result<Url, String> {
 /// Compares a file with the checksum that it should have, where there is one; says its SHA-256.
 async fn compare(
     mut file: fs_err::File,
-    meant: &Meant,
+    target: &Target,
     origin: String,
     cx: &Context,
 ) -> Result<(fs_err::File, Digest)> {
-    let (cx, what, expected) = (cx.clone(), meant.title(), meant.checksum.clone());
+    let (cx, what, expected) = (cx.clone(), target.title(), target.checksum.clone());
     blocking(move || {
         let size = file.metadata().map_err(StoreError::file("reading the box file"))?.len();
         let mut watch = Watch::new(&cx, "comparing the checksum", Some(size));

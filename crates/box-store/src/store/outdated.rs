@@ -64,15 +64,15 @@ impl BoxStore {
         Ok(ages)
     }
 
-    /// Adds the newest version of an outdated box; the old one stays. `like` says how: its `insecure`, `mirrors` and
+    /// Adds the newest version of an outdated box; the old one stays. `template` says how: its `insecure`, `mirrors` and
     /// `folder` count.
     ///
     /// # Errors
     /// Those of [`BoxStore::add`].
-    pub async fn update(&self, age: &Age, like: &AddRequest, cx: &Context) -> Result<Added> {
+    pub async fn update(&self, age: &Age, template: &AddRequest, cx: &Context) -> Result<Added> {
         let (Some(catalogue), Some(newest)) = (&age.catalogue, &age.newest) else {
             let hint = "add its newer version with `rig box add`";
-            return Err(like.wrong(format!("{} came without a catalogue", age.key), hint));
+            return Err(template.wrong(format!("{} came without a catalogue", age.key), hint));
         };
         let request = AddRequest {
             source: catalogue.clone(),
@@ -81,7 +81,7 @@ impl BoxStore {
             provider: Some(age.key.provider.clone()),
             architecture: Some(age.architecture.clone()),
             checksum: None,
-            ..like.clone()
+            ..template.clone()
         };
         self.add(&request, cx).await
     }

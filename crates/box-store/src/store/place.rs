@@ -3,7 +3,7 @@
 use super::{
     Added, StoredBox,
     read::content,
-    source::Meant,
+    source::Target,
     swap::{self, clear, swap, tidy},
 };
 use crate::{
@@ -22,7 +22,7 @@ use std::io;
 pub(super) struct Install {
     pub(super) layout: Layout,
     pub(super) limits: Limits,
-    pub(super) meant: Meant,
+    pub(super) target: Target,
     /// The box file, open since its checksum was compared.
     pub(super) file: fs_err::File,
     /// Its path, for messages.
@@ -34,7 +34,7 @@ pub(super) struct Install {
     /// Whether it replaces what is there.
     pub(super) force: bool,
     /// The boxes of the same name.
-    pub(super) present: Vec<StoredBox>,
+    pub(super) existing: Vec<StoredBox>,
 }
 
 impl Install {
@@ -43,7 +43,7 @@ impl Install {
     /// # Errors
     /// When the file is no box, or its place is taken. Nothing of it is left then.
     pub(super) fn run(self, cx: &Context) -> Result<Added> {
-        let work = self.layout.work(&self.meant.name);
+        let work = self.layout.work(&self.target.name);
         tidy(&self.layout, &work)?;
         let added = self.run_in(&work, cx);
         if added.is_err() && swap::has_old(&work) {
@@ -57,7 +57,7 @@ impl Install {
     }
 
     fn run_in(mut self, work: &Utf8Path, cx: &Context) -> Result<Added> {
-        if let Some(stored) = self.present.iter().find(|stored| self.is_same(stored)).filter(|_| !self.force) {
+        if let Some(stored) = self.existing.iter().find(|stored| self.is_same(stored)).filter(|_| !self.force) {
             return Ok(Added { stored: stored.clone(), already: true });
         }
         let new = work.join(swap::NEW);
@@ -65,9 +65,9 @@ impl Install {
         rig_state::create_folder(&files)?;
         let size = self.file.metadata().map_err(StoreError::file("reading the box file"))?.len();
         let unpacked = self.unpack(&files, cx)?;
-        let content = content(&files, &self.meant.title())?;
+        let content = content(&files, &self.target.title())?;
         let key = self.key(&content.metadata)?;
-        let old = self.present.iter().find(|stored| *stored.key() == key);
+        let old = self.existing.iter().find(|stored| *stored.key() == key);
         if let Some(old) = old.filter(|_| !self.force) {
             let (origin, present) = (self.origin, old.record.source.clone());
             return Err(StoreError::Occupied { key: Box::new(key), origin, present });
@@ -77,9 +77,9 @@ impl Install {
             archive_sha256: self.sha256,
             archive_size: size,
             source: self.origin,
-            catalogue: self.meant.catalogue,
-            checked: self.meant.checksum.is_some(),
-            checksum: self.meant.checksum,
+            catalogue: self.target.catalogue,
+            checked: self.target.checksum.is_some(),
+            checksum: self.target.checksum,
             added: jiff::Timestamp::now(),
             files: unpacked.files,
             links: unpacked.links,
@@ -110,7 +110,7 @@ impl Install {
         };
         if read != self.sha256 {
             return Err(StoreError::Checksum {
-                what: self.meant.title(),
+                what: self.target.title(),
                 origin: self.origin.clone(),
                 expected: Checksum::from(&self.sha256).to_string(),
                 actual: Checksum::from(&read).to_string(),
@@ -121,21 +121,21 @@ impl Install {
 
     /// Whether a stored box was made of the same file.
     fn is_same(&self, stored: &StoredBox) -> bool {
-        let wanted = self.meant.architecture.as_ref().filter(|wanted| !wanted.is_unknown());
+        let wanted = self.target.architecture.as_ref().filter(|wanted| !wanted.is_unknown());
         stored.record.archive_sha256 == self.sha256
-            && stored.key().version == self.meant.version
+            && stored.key().version == self.target.version
             && wanted.is_none_or(|wanted| *wanted == stored.key().architecture)
     }
 
     /// Which box it is: what was meant, as far as it does not contradict what the box says.
     fn key(&self, metadata: &Metadata) -> Result<BoxKey> {
-        let wrong = |why: String| StoreError::Content { what: self.meant.title(), why };
-        if let Some(wanted) = &self.meant.provider
+        let wrong = |why: String| StoreError::Content { what: self.target.title(), why };
+        if let Some(wanted) = &self.target.provider
             && !BoxProvider::accepts(wanted).contains(&metadata.provider)
         {
             return Err(wrong(format!("it says that it is for {}, not for {wanted}", metadata.provider)));
         }
-        let wanted = self.meant.architecture.as_ref().filter(|wanted| !wanted.is_unknown());
+        let wanted = self.target.architecture.as_ref().filter(|wanted| !wanted.is_unknown());
         let said = metadata.architecture.as_ref().filter(|said| !said.is_unknown());
         if let (Some(wanted), Some(said)) = (wanted, said)
             && wanted != said
@@ -143,8 +143,8 @@ impl Install {
             return Err(wrong(format!("it says that it runs on {said}, not on {wanted}")));
         }
         Ok(BoxKey {
-            name: self.meant.name.clone(),
-            version: self.meant.version.clone(),
+            name: self.target.name.clone(),
+            version: self.target.version.clone(),
             architecture: said.or(wanted).cloned().unwrap_or_else(Architecture::unknown),
             provider: metadata.provider.clone(),
         })

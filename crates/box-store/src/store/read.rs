@@ -116,10 +116,10 @@ impl BoxStore {
     /// When a folder of the store cannot be read, or a name is meant that nothing has.
     pub fn select(&self, filter: &Filter) -> Result<Vec<StoredBox>> {
         let all = self.list()?.boxes;
-        let (meant, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|stored| filter.matches(stored.key()));
+        let (matching, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|stored| filter.matches(stored.key()));
         match &filter.name {
-            Some(name) if meant.is_empty() => Err(not_stored(name, &others)),
-            _ => Ok(meant),
+            Some(name) if matching.is_empty() => Err(not_stored(name, &others)),
+            _ => Ok(matching),
         }
     }
 

@@ -19,7 +19,7 @@ const JSON: &str = "application/json, */*;q=0.1";
 
 /// A box file that is meant, and everything that is known of it before it is there.
 #[derive(Clone, Debug)]
-pub(super) struct Meant {
+pub(super) struct Target {
     pub(super) name: StoreName,
     pub(super) version: Version,
     /// What it should be made for, where somebody said so.
@@ -31,7 +31,7 @@ pub(super) struct Meant {
     pub(super) catalogue: Option<String>,
 }
 
-impl Meant {
+impl Target {
     /// What messages call it.
     pub(super) fn title(&self) -> String {
         if self.catalogue.is_none() && self.version.as_str() == "0" {
@@ -49,7 +49,7 @@ enum Source {
 
 impl BoxStore {
     /// Finds out what is meant; reads the catalogue where there is one.
-    pub(super) async fn resolve(&self, request: &AddRequest, cx: &Context) -> Result<Meant> {
+    pub(super) async fn resolve(&self, request: &AddRequest, cx: &Context) -> Result<Target> {
         match self.source(request).await? {
             Source::BoxFile(place) => of_box_file(request, place),
             Source::Catalogue(place) => self.of_catalogue(request, place, cx).await,
@@ -57,7 +57,7 @@ impl BoxStore {
     }
 
     /// The file that a catalogue has for what is wanted.
-    async fn of_catalogue(&self, request: &AddRequest, place: Location, cx: &Context) -> Result<Meant> {
+    async fn of_catalogue(&self, request: &AddRequest, place: Location, cx: &Context) -> Result<Target> {
         let wish = Wish {
             constraint: request.constraint()?,
             provider: request.provider.clone(),
@@ -79,7 +79,7 @@ impl BoxStore {
             Some(checksum) => Some(checksum.clone()),
             None => choice.file.checksum().map_err(wrong)?,
         };
-        Ok(Meant {
+        Ok(Target {
             name: expected_name(request).unwrap_or_else(|| catalogue.name.clone()),
             version: choice.version.clone(),
             provider: Some(choice.file.provider.clone()),
@@ -167,12 +167,12 @@ fn expected_name(request: &AddRequest) -> Option<StoreName> {
 }
 
 /// A box file, which says less than a catalogue: the rest is what was asked for.
-fn of_box_file(request: &AddRequest, place: Location) -> Result<Meant> {
+fn of_box_file(request: &AddRequest, place: Location) -> Result<Target> {
     let name = request
         .name
         .clone()
         .ok_or_else(|| request.wrong("a box file has no name of its own", "give it one with `--name user/box`"))?;
-    Ok(Meant {
+    Ok(Target {
         name,
         version: request.exact_version()?,
         provider: request.provider.clone(),
