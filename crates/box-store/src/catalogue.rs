@@ -1,8 +1,7 @@
 //! Catalogues: which versions of a box there are, for what, and where.
 
-use crate::{Architecture, BoxProvider, Checksum, Constraint, Result, StoreError, StoreName, Version, json};
+use crate::{Architecture, BoxProvider, Checksum, Constraint, Result, StoreError, StoreName, Version, outline};
 use serde::Deserialize;
-use serde_json::Value;
 
 /// The largest catalogue that is read, in bytes. Those of boxes with hundreds of versions have some hundred thousand.
 pub(crate) const LARGEST: usize = 16 << 20;
@@ -20,22 +19,6 @@ pub struct Catalogue {
     pub versions: Vec<CatalogueVersion>,
     /// What cannot be read in it, with its place.
     pub skipped: Vec<String>,
-}
-
-/// A catalogue whose versions have not been looked at.
-#[derive(Deserialize)]
-struct Outline {
-    name: StoreName,
-    versions: Vec<Value>,
-}
-
-/// A version whose files have not been looked at.
-#[derive(Deserialize)]
-struct VersionOutline {
-    version: Version,
-    status: Option<String>,
-    #[serde(default)]
-    providers: Vec<Value>,
 }
 
 /// One version of a box.
@@ -108,22 +91,7 @@ impl Catalogue {
     /// When it is no JSON, something in it has the wrong type or form, and it has no file without that; the error says
     /// where in it.
     pub fn parse(bytes: &[u8], origin: &str) -> Result<Self> {
-        let wrong = |why: String| StoreError::Catalogue { origin: origin.to_owned(), why };
-        let outline: Outline = json::parse(bytes).map_err(wrong)?;
-        let mut skipped = Vec::new();
-        let mut versions = Vec::new();
-        for (index, value) in outline.versions.into_iter().enumerate() {
-            let place = format!("versions[{index}]");
-            match json::part::<VersionOutline>(value, &place) {
-                Ok(version) => versions.push(version.whole(&place, &mut skipped)),
-                Err(why) => skipped.push(why),
-            }
-        }
-        let has_files = versions.iter().any(|version| !version.providers.is_empty());
-        match skipped.first() {
-            Some(why) if !has_files => Err(wrong(why.clone())),
-            _ => Ok(Self { name: outline.name, versions, skipped }),
-        }
+        outline::read(bytes).map_err(|why| StoreError::Catalogue { origin: origin.to_owned(), why })
     }
 
     /// The newest version that has what is wanted. `host` is what this host runs.
@@ -168,20 +136,6 @@ impl Catalogue {
             what: format!("{} {}{provider} on {architecture}", self.name, wish.constraint),
             available,
         }
-    }
-}
-
-impl VersionOutline {
-    /// The version with those of its files that can be read.
-    fn whole(self, place: &str, skipped: &mut Vec<String>) -> CatalogueVersion {
-        let mut providers = Vec::new();
-        for (index, value) in self.providers.into_iter().enumerate() {
-            match json::part(value, &format!("{place}.providers[{index}]")) {
-                Ok(file) => providers.push(file),
-                Err(why) => skipped.push(why),
-            }
-        }
-        CatalogueVersion { version: self.version, status: self.status, providers }
     }
 }
 

@@ -18,6 +18,7 @@ mod json;
 mod layout;
 mod metadata;
 mod names;
+mod outline;
 mod platform;
 mod record;
 mod store;

@@ -243,3 +243,28 @@ async fn what_opens_a_server_is_neither_kept_nor_shown() {
     let record = added.folder.parent().unwrap().join("record.json");
     assert!(!fs_err::read_to_string(record).unwrap().contains("SECRET"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_add_the_same_download_at_the_same_time() {
+    let server = MockServer::start().await;
+    let bytes = tar_gz(&virtualbox("a"));
+    serve(&server, "/a.box", bytes.clone()).await;
+    let (_guard, folder) = temporary();
+    let adds: Vec<_> = (0..8)
+        .map(|index| {
+            let name = format!("example/box{index}").parse().ok();
+            let plain = AddRequest { name, ..from(format!("{}/a.box", server.uri())) };
+            // Some by their checksum, some without.
+            let request = match index % 2 {
+                0 => AddRequest { checksum: checksum(&sha256(&bytes)), ..plain },
+                _ => AddRequest { insecure: true, ..plain },
+            };
+            let store = store(&folder, "");
+            tokio::spawn(async move { store.add(&request, &context()).await })
+        })
+        .collect();
+    for add in adds {
+        add.await.unwrap().unwrap();
+    }
+    assert_eq!(store(&folder, "").list().unwrap().boxes.len(), 8);
+}
