@@ -3,7 +3,13 @@
 
 use regex::Regex;
 use rig_boxes::BoxError;
-use std::{borrow::Cow, sync::LazyLock};
+use rig_model::Progress;
+use rig_provider_api::{Context, ProgressSink};
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+};
+use tokio::time::Instant;
 use url::Url;
 
 static ADDRESS: LazyLock<Option<Regex>> =
@@ -56,6 +62,21 @@ pub(crate) fn of_download(mut error: BoxError) -> BoxError {
         _ => {}
     }
     error
+}
+
+/// The same for what a download tells while it is under way.
+pub(crate) fn told_by_download(cx: &Context) -> Context {
+    let left = cx.deadline().saturating_duration_since(Instant::now());
+    Context::new(cx.cancel().clone(), left, Arc::new(Clean(cx.clone())))
+}
+
+/// Passes progress on, without secrets.
+struct Clean(Context);
+
+impl ProgressSink for Clean {
+    fn progress(&self, progress: Progress) {
+        self.0.progress(Progress { step: without_secrets(&progress.step).into_owned(), ..progress });
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::{
     location::{Location, may_ask},
     source::Target,
 };
-use crate::{Algorithm, Checksum, Result, StoreError, hash, watch::Watch, without_secrets};
+use crate::{Algorithm, Checksum, Result, StoreError, address, hash, watch::Watch, without_secrets};
 use camino::Utf8PathBuf;
 use rig_boxes::{ArtifactStore, CachedArtifact, RemoteFile};
 use rig_model::Digest;
@@ -92,7 +92,7 @@ impl BoxStore {
         let (found, file, is_own) = loop {
             let downloads = self.downloads.clone();
             let before: Vec<CachedArtifact> = blocking(move || Ok(downloads.list()?)).await?;
-            let found = self.downloads.download(&wanted, cx).await?;
+            let found = self.downloads.download(&wanted, &address::told_by_download(cx)).await?;
             let is_own = before.iter().all(|file| file.sha256 != found.sha256);
             match open(found.path.clone()).await {
                 Ok(file) => break (found, file, is_own),

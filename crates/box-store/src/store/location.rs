@@ -23,7 +23,7 @@ impl std::fmt::Display for Location {
 }
 
 /// An address, if it is one: a text with a scheme. A drive of Windows is none, and neither is a word with a colon behind.
-pub(super) fn address(text: &str) -> std::result::Result<Option<Location>, String> {
+pub(super) fn as_address(text: &str) -> std::result::Result<Option<Location>, String> {
     let url = match Url::parse(text) {
         Ok(url) => url,
         Err(url::ParseError::RelativeUrlWithoutBase) => return Ok(None),
@@ -58,7 +58,7 @@ pub(super) fn relative(catalogue: &Location, url: &str) -> std::result::Result<L
                 other => Err(format!("{url:?}: rig gets nothing from {other}:")),
             }
         }
-        Location::File(path) => Ok(match address(url)? {
+        Location::File(path) => Ok(match as_address(url)? {
             Some(place) => place,
             None => Location::File(path.parent().unwrap_or(Utf8Path::new(".")).join(url)),
         }),
@@ -106,9 +106,9 @@ mod tests {
         assert_eq!(relative(&local, "b.box").unwrap(), Location::File("/a/b.box".into()));
         assert_eq!(relative(&local, "b.box?x=http://y").unwrap(), Location::File("/a/b.box?x=http://y".into()));
         for text in ["user/box", "C:\\a.box", "a:b", "x?y=http://z"] {
-            assert_eq!(address(text), Ok(None), "{text}");
+            assert_eq!(as_address(text), Ok(None), "{text}");
         }
-        assert!(address("ftp://x/y").is_err() && address("https://").is_err());
+        assert!(as_address("ftp://x/y").is_err() && as_address("https://").is_err());
         assert_eq!(relative(&local, "file:///c/b.box").unwrap(), Location::File("/c/b.box".into()));
     }
 }

@@ -2,11 +2,10 @@
 
 use super::{
     AddRequest, BoxStore, blocking,
-    location::{Location, address, may_ask, relative},
+    location::{Location, as_address, may_ask, relative},
 };
 use crate::{
-    Architecture, BoxProvider, Catalogue, Checksum, Result, StoreError, StoreName, Version, Wish,
-    catalogue::{self},
+    Architecture, BoxProvider, Catalogue, Checksum, Result, StoreError, StoreName, Version, Wish, address, catalogue,
     without_secrets,
 };
 use rig_boxes::RemoteDocument;
@@ -104,7 +103,7 @@ impl BoxStore {
                 let what = format!("the catalogue of {what}");
                 let document =
                     RemoteDocument { what: &what, url: url.as_str(), accept: JSON, largest: catalogue::LARGEST };
-                let document = self.downloads.read_document(&document, cx).await?;
+                let document = self.downloads.read_document(&document, &address::told_by_download(cx)).await?;
                 let from = Url::parse(&document.url).unwrap_or_else(|_| url.clone());
                 Ok((Catalogue::parse(&document.body, &place.to_string())?, Location::Server(from)))
             }
@@ -129,7 +128,7 @@ impl BoxStore {
     /// Tells addresses, files and short names apart.
     async fn source(&self, request: &AddRequest) -> Result<Source> {
         let text = request.source.as_str();
-        if let Some(place) = address(text).map_err(|why| request.wrong(why, "an address begins with https://"))? {
+        if let Some(place) = as_address(text).map_err(|why| request.wrong(why, "an address begins with https://"))? {
             let Location::Server(url) = &place else { return file(place).await };
             let path = url.path().to_ascii_lowercase();
             let is_box = [".box", ".tar", ".tgz", ".tar.gz", ".zip"].iter().any(|ending| path.ends_with(ending));
@@ -155,7 +154,7 @@ impl BoxStore {
 
     /// The place of a catalogue that a record names.
     pub(super) fn recorded(text: &str) -> Location {
-        address(text).ok().flatten().unwrap_or_else(|| Location::File(text.into()))
+        as_address(text).ok().flatten().unwrap_or_else(|| Location::File(text.into()))
     }
 }
 

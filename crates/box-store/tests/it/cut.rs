@@ -41,6 +41,36 @@ async fn a_download_that_was_cut_goes_on() {
     assert_eq!(everything(&folder.join("cache")), [""; 0]);
 }
 
+/// Keeps everything that is told.
+struct Heard(Mutex<String>);
+
+impl ProgressSink for Heard {
+    fn progress(&self, progress: Progress) {
+        self.0.lock().unwrap().push_str(&progress.step);
+    }
+}
+
+#[tokio::test]
+async fn a_download_that_was_cut_leaves_no_secrets() {
+    let bytes = tar_gz(&virtualbox(&noise()));
+    let server = Server::start(&bytes, Some("\"1\""), [Way::Cut(1000), Way::Cut(1000)]).await;
+    let (_guard, folder) = temporary();
+    let url = format!("{}?SECRET", server.url.replace("//", "//me:SECRET@"));
+    let request =
+        AddRequest { name: "example/box".parse().ok(), checksum: sha256(&bytes).parse().ok(), ..request(url) };
+    let heard = Arc::new(Heard(Mutex::default()));
+    let cx = Context::new(CancellationToken::new(), Duration::from_secs(60), heard.clone());
+    let error = store(&folder, "").add(&request, &cx).await.unwrap_err();
+    assert!(matches!(error, StoreError::Fetch(BoxError::Transfer { .. })), "{error}");
+    assert!(!error.to_string().contains("SECRET") && !heard.0.lock().unwrap().contains("SECRET"), "{error}");
+    let left = everything(&folder.join("cache"));
+    assert!(left.len() > 1, "{left:?}");
+    for file in left {
+        let bytes = fs_err::read(folder.join("cache").join(file)).unwrap();
+        assert!(!String::from_utf8_lossy(&bytes).contains("SECRET"));
+    }
+}
+
 #[tokio::test]
 async fn without_a_checksum_only_a_server_that_knows_its_files_is_asked_for_the_rest() {
     let bytes = tar_gz(&virtualbox(&noise()));

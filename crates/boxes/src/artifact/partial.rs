@@ -16,6 +16,7 @@ const ORIGIN: Format = Format { name: "rig.partial", major: 1 };
 /// Where the bytes came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Origin {
+    /// The hash of the address, which may hold secrets: it is only compared.
     url: String,
     /// The server's name for this version of the file; strong ones only.
     etag: Option<String>,
@@ -43,7 +44,8 @@ impl Partial {
         let path = cache.partial(key);
         let origin_path = cache.partial_origin(key);
         let opened = blocking(&path, {
-            let (path, origin_path, url) = (path.clone(), origin_path.clone(), url.to_string());
+            let url = Digest::of(url.as_str().as_bytes()).to_string();
+            let (path, origin_path) = (path.clone(), origin_path.clone());
             move || {
                 let mut file =
                     fs_err::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
