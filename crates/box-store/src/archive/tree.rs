@@ -195,3 +195,23 @@ impl<'a> Tree<'a> {
 fn joined(root: &Utf8Path, below: &Utf8Path) -> Utf8PathBuf {
     if below.as_str().is_empty() { root.to_owned() } else { root.join(below) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rig_provider_api::Context;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn what_is_really_written_counts() {
+        let guard = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(guard.path()).unwrap();
+        let cx = Context::alone(Duration::from_secs(60));
+        let limits = Limits { bytes: 1000, ..Limits::default() };
+        let watch = Watch::new(&cx, "unpacking", None);
+        let mut tree = Tree::new(folder, Utf8Path::new("a.box"), 1000, limits, watch);
+        tree.file("a", 0, io::repeat(1).take(600)).unwrap();
+        let error = tree.file("b", 0, io::repeat(0).take(600)).unwrap_err();
+        assert!(error.to_string().contains(TOO_LARGE), "{error}");
+    }
+}

@@ -40,7 +40,7 @@ async fn a_size_that_is_not_true() {
     let places: Vec<usize> = (0..lies.len() - 4).filter(|at| lies[*at..*at + 4] == true_size).collect();
     assert_eq!(places.len(), 2);
     places.into_iter().for_each(|at| lies[at..at + 4].copy_from_slice(&lie));
-    refused(&lies, "box.img").await;
+    refused(&lies, "larger than its declared uncompressed size").await;
 }
 
 #[tokio::test]
