@@ -89,8 +89,7 @@ pub(crate) async fn run(app: &App, arguments: &Arguments) -> Result<(), Failure>
             return Err(Failure::host(why));
         }
     }
-    // A report that was there is replaced by a whole one only.
-    targets.write(app, &comparison, &summary, arguments.unfair)?;
+    targets.report(app, &lab, &comparison, &summary, arguments.unfair)?;
     match summary.failures.len() {
         0 => {}
         failed => return Err(Failure::host(format!("{failed} of {} runs failed", summary.made))),
@@ -122,11 +121,15 @@ async fn remove(app: &App) -> Result<(), Failure> {
 
 /// Removes the kept comparison; says whether there was one.
 fn forget(lab: &HostLab) -> Result<bool, Failure> {
-    match fs_err::remove_file(lab.layout().comparison()) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Failure::host(error.to_string())),
+    let mut found = false;
+    for file in [lab.layout().comparison(), lab.layout().unreported()] {
+        match fs_err::remove_file(file) {
+            Ok(()) => found = true,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(Failure::host(error.to_string())),
+        }
     }
+    Ok(found)
 }
 
 fn setup(arguments: &Arguments, workspace: &rig_model::Workspace) -> Result<Setup, Failure> {
@@ -209,7 +212,8 @@ fn resumed(app: &App, arguments: &Arguments, lab: &HostLab, mut planned: Compari
     let kept = Comparison::read(&String::from_utf8_lossy(&text));
     let kept = kept.map_err(|error| unreadable(&path, &error, "`--fresh` begins anew"))?;
     // One that is over is a report, and the next one begins anew.
-    if Plan::of(&kept).left(&kept.runs).next().is_none() {
+    let is_over = Plan::of(&kept).left(&kept.runs).next().is_none();
+    if is_over && !lab.layout().unreported().exists() {
         return Ok(planned);
     }
     if arguments.seed.is_none() {
@@ -298,7 +302,11 @@ impl Targets {
                 Some((path, earlier))
             }
         };
-        Ok(Self { html: place(&arguments.html)?, document: place(&arguments.document)?, baseline })
+        let (html, document) = (place(&arguments.html)?, place(&arguments.document)?);
+        if html.is_some() && html == document {
+            return Err(Failure::usage("the page and the document cannot be the same file"));
+        }
+        Ok(Self { html, document, baseline })
     }
 
     /// The earlier comparison, if it can be compared with this one.
@@ -314,6 +322,27 @@ impl Targets {
         }
         baseline::changes(earlier, earlier, threshold).map_err(|error| Failure::usage(error.to_string()))?;
         Ok(Some(earlier.clone()))
+    }
+
+    /// Writes the report. One that cannot be written is written by the same command later: nothing is measured again for it.
+    fn report(
+        &self,
+        app: &App,
+        lab: &HostLab,
+        comparison: &Comparison,
+        summary: &Summary,
+        unfair: bool,
+    ) -> Result<(), Failure> {
+        let mark = lab.layout().unreported();
+        rig_state::write_atomically(&mark, b"", rig_state::Access::Default)?;
+        // A report that was there is replaced by a whole one only.
+        if let Err(error) = self.write(app, comparison, summary, unfair) {
+            app.ui.say(
+                "what was measured is kept: the same command, with another place for its report if need be, writes it",
+            );
+            return Err(error);
+        }
+        fs_err::remove_file(&mark).map_err(|error| Failure::host(error.to_string()))
     }
 
     fn write(&self, app: &App, comparison: &Comparison, summary: &Summary, unfair: bool) -> Result<(), Failure> {

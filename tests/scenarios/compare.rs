@@ -137,8 +137,14 @@ fn a_killed_comparison_goes_on() {
     lab.write(&text(&cluster("one", "immutable", "64MiB"), &cluster("two", "immutable", "64MiB")));
     assert_eq!(read(&kept)["runs"].as_array().unwrap().len(), made);
 
-    let run = lab.ok(&compare);
-    assert!(run.stderr.contains("goes on with the comparison"), "{}", run.stderr);
+    // A report that finds no room costs no second measurement, and is not put in a device's place.
+    let full = lab.run(&[&compare[..], &["--json", "/dev/full"]].concat()).code(1);
+    assert!(full.stderr.contains("goes on with the comparison"), "{}", full.stderr);
+    assert!(full.stderr.contains("No space left on device"), "{}", full.stderr);
+    let (report, place) = lab.place("report.json");
+    let run = lab.ok(&[&compare[..], &["--json", &report]].concat());
+    assert!(!run.stderr.contains("clean start"), "{}", run.stderr);
+    assert_eq!(read(&place)["runs"], read(&kept)["runs"]);
     let document = read(&kept);
     let mut runs: Vec<String> = document["runs"]
         .as_array()

@@ -17,7 +17,7 @@ pub enum Access {
 }
 
 /// Writes a file so that a reader, a crash or a power cut sees the old content or the new one, never a part of it. The
-/// file's folder must exist.
+/// file's folder must exist. A device or a pipe is no file that could be replaced: it is written to as it is.
 ///
 /// # Errors
 /// When the file system refuses; the old content is still there then.
@@ -27,6 +27,10 @@ pub fn write_atomically(path: &Utf8Path, content: &[u8], access: Access) -> Resu
         _ => Utf8PathBuf::from("."),
     };
     let fail = |reason| StateError::Io { doing: "writing", path: path.to_owned(), reason };
+    if fs_err::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        let mut device = fs_err::OpenOptions::new().write(true).open(path).map_err(|error| fail(bare(error)))?;
+        return device.write_all(content).map_err(|error| fail(bare(error)));
+    }
     let mut builder = tempfile::Builder::new();
     builder.prefix(".rig-").suffix(".tmp");
     let permissions = platform::permissions(access);
@@ -90,6 +94,17 @@ mod tests {
         let path = folder.join("key");
         write_atomically(&path, b"secret", Access::OwnerOnly).unwrap();
         assert_eq!(fs_err::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn devices_are_written_to_and_stay() {
+        let (_guard, folder) = temporary();
+        let device = folder.join("device");
+        std::os::unix::fs::symlink("/dev/null", &device).unwrap();
+        write_atomically(&device, b"gone", Access::Default).unwrap();
+        assert!(fs_err::symlink_metadata(&device).unwrap().is_symlink());
+        assert_eq!(fs_err::read(&device).unwrap(), b"");
     }
 
     #[test]

@@ -99,6 +99,12 @@ impl Layout {
         &self.dir
     }
 
+    /// There when a comparison is over whose report could not be written.
+    #[must_use]
+    pub fn unreported(&self) -> Utf8PathBuf {
+        self.dir.join("unreported")
+    }
+
     /// The file whose lock decides who may change the workspace's machines.
     #[must_use]
     pub fn lock(&self) -> Utf8PathBuf {

@@ -13,6 +13,9 @@ use tokio::io::AsyncWriteExt;
 
 const ORIGIN: Format = Format { name: "rig.partial", major: 1 };
 
+/// How often a file is put into its place before something else must be wrong.
+const RENAMES: u32 = 100;
+
 /// Where the bytes came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Origin {
@@ -148,10 +151,18 @@ impl Partial {
         let doing = || BoxError::file(format!("putting {place} into the cache"));
         self.file.sync_all().await.map_err(doing())?;
         drop(self.file);
-        if let Some(folder) = place.parent() {
-            fs::create_dir_all(folder).await.map_err(doing())?;
+        let mut tries = 1;
+        loop {
+            if let Some(folder) = place.parent() {
+                fs::create_dir_all(folder).await.map_err(doing())?;
+            }
+            match fs::rename(&self.path, place).await {
+                Ok(()) => break,
+                // Somebody who needed the same file forgot it just now, and its folder with it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < RENAMES => tries += 1,
+                Err(error) => return Err(doing()(error)),
+            }
         }
-        fs::rename(&self.path, place).await.map_err(doing())?;
         remove(&self.origin_path).await
     }
 
