@@ -22,6 +22,9 @@ use std::{io::ErrorKind, time::Duration};
 /// How many runs `--quick` makes: fewer cannot tell a difference from noise.
 const QUICK_RUNS: u32 = 3;
 
+/// How long `--quick` may take. On a slow host it makes fewer runs, and claims nothing.
+const QUICK: Duration = Duration::from_secs(8 * 60);
+
 /// What `--quick` leaves out: what takes as long as everything else.
 const SLOW: [Scenario; 6] = [
     Scenario::ScaleOut,
@@ -64,7 +67,8 @@ pub(crate) async fn run(app: &App, arguments: &Arguments) -> Result<(), Failure>
     let mut comparison = resumed(app, arguments, &lab, planned)?;
     let earlier = targets.baseline(&comparison, arguments.threshold)?;
     begin(app, &lab, &comparison).await?;
-    let runner = Runner { lab: &lab, setup: &setup, sink: app.ui.sink(), cx: app.context(LIMIT) };
+    let within = arguments.quick.then_some(QUICK);
+    let runner = Runner { lab: &lab, setup: &setup, within, sink: app.ui.sink(), cx: app.context(LIMIT) };
     let end = runner.run(&mut comparison).await;
     let summary =
         summarise(&comparison, arguments.unfair).ok_or_else(|| Failure::host("there is nothing to compare"))?;

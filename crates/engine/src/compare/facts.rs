@@ -19,8 +19,12 @@ pub(super) const AT_ONCE: usize = 8;
 /// The variables that the virtual machine takes options from.
 const OPTIONS: [&str; 3] = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"];
 
-/// How often it is looked what runs beside a job.
+/// How long after its begin it is looked what runs beside a job. After each look it is waited twice as long as before: what a
+/// job runs stays until its end, and looking takes time from it.
 const WATCH: Duration = Duration::from_millis(700);
+
+/// The longest time between two looks.
+const SELDOM: Duration = Duration::from_secs(6);
 
 /// What was found in the machines of a topology that had just become ready.
 #[derive(Clone, Debug, Default)]
@@ -67,8 +71,10 @@ pub(super) async fn watch<T>(
     until: impl Future<Output = T>,
 ) -> (T, Vec<Running>) {
     let mut seen: Vec<Running> = Vec::new();
+    let mut pause = WATCH;
     let watch = async {
         loop {
+            tokio::time::sleep(pause).await;
             let each = machines.iter().map(|machine| async move {
                 // A machine that cannot be asked just now is asked again.
                 let processes = exposure::processes(cx, access, machine).await.unwrap_or_default();
@@ -88,7 +94,7 @@ pub(super) async fn watch<T>(
                     seen.push(running);
                 }
             }
-            tokio::time::sleep(WATCH).await;
+            pause = (pause * 2).min(SELDOM);
         }
     };
     let result = tokio::select! {

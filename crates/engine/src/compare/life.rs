@@ -34,6 +34,8 @@ pub(super) struct Life<'a> {
     pub(super) worked: bool,
     /// Whether it is still to be found out what runs beside a job.
     pub(super) curious: bool,
+    /// What was found to run beside it.
+    pub(super) working: Option<Vec<Running>>,
 }
 
 /// What is known of a topology that has just become ready.
@@ -88,12 +90,9 @@ impl Life<'_> {
             risen => risen.map_err(|error| format!("topology {} did not come up: {error}", self.slot.topology)),
         };
         told(Step::Risen(began.elapsed(), risen.as_ref().err().cloned()));
-        let mut working = None;
         for scenario in &self.slot.scenarios {
             if self.curious && risen.is_ok() && ends_the_peace(*scenario) {
-                // A job of its own, which nothing is measured of: looking takes time from what is looked at.
-                working = Some(self.working().await?);
-                self.curious = false;
+                self.watch_a_job().await?;
                 (started, began) = (Timestamp::now(), Instant::now());
             }
             told(Step::Begins(*scenario));
@@ -118,11 +117,11 @@ impl Life<'_> {
             (started, began) = (Timestamp::now(), Instant::now());
         }
         if self.curious && risen.is_ok() {
-            working = Some(self.working().await?);
+            self.watch_a_job().await?;
         }
         self.lab.clear().await?;
         let found = risen.ok().map(|risen| risen.found);
-        lived.found = found.map(|found| found.map(|found| Found { working, ..found }));
+        lived.found = found.map(|found| found.map(|found| Found { working: self.working, ..found }));
         Ok(lived)
     }
 
@@ -155,7 +154,7 @@ impl Life<'_> {
         let received = before.as_ref().ok().and_then(|used| used.received);
         let found = known(self.found().await)?;
         let manifests = if self.slot.scenarios.contains(&Scenario::Drift) {
-            known(self.manifests().await)?
+            known(self.manifests(&[]).await)?
         } else {
             Err("nobody looked".to_owned())
         };
@@ -176,20 +175,28 @@ impl Life<'_> {
         Ok(facts::look(&self.look(), &access, &machines).await?)
     }
 
-    /// The Java programs that run while the first job does.
-    async fn working(&self) -> Result<Vec<Running>, LabError> {
-        let Some(job) = &self.setup.job else { return Ok(Vec::new()) };
-        let access = self.access();
-        let running = match self.machines().await {
-            Err(LabError::Failed(_)) => return Ok(Vec::new()),
-            running => running?,
+    /// Runs the first job to see which Java programs run while it does, where nobody wants to know how long it takes.
+    async fn watch_a_job(&mut self) -> Result<(), LabError> {
+        let Some(job) = &self.setup.job else {
+            self.seen_working(Vec::new());
+            return Ok(());
         };
-        let machines: Vec<&MachineSpec> = running.iter().map(|(spec, _)| *spec).collect();
+        // A job that fails has run something, too.
+        known(self.watched(job).await).map(drop)
+    }
+
+    /// Runs a check, and looks now and then which Java programs run while it does.
+    pub(super) async fn watched(&mut self, job: &Name) -> Result<CheckResult, LabError> {
+        let access = self.access();
+        let machines: Vec<&MachineSpec> = self.topology()?.machines.iter().collect();
         let (result, working) = facts::watch(&self.look(), &access, &machines, self.check(job)).await;
-        match result {
-            Err(LabError::Interrupted) => Err(LabError::Interrupted),
-            _ => Ok(working),
-        }
+        self.seen_working(working);
+        result
+    }
+
+    fn seen_working(&mut self, working: Vec<Running>) {
+        self.working = Some(working);
+        self.curious = false;
     }
 
     pub(super) fn session(&self) -> &Session {

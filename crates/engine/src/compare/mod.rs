@@ -7,6 +7,7 @@ mod facts;
 mod guard;
 mod lab;
 mod life;
+mod rounds;
 mod runner;
 mod setup;
 mod trouble;

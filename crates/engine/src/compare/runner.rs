@@ -4,6 +4,7 @@ use super::{
     guard::{self, Knowledge},
     lab::{Lab, LabError, Variation},
     life::{Life, Lived, Step},
+    rounds::Rounds,
     setup::Setup,
 };
 use crate::EventSink;
@@ -33,6 +34,8 @@ pub struct Runner<'a> {
     pub lab: &'a dyn Lab,
     /// What is measured.
     pub setup: &'a Setup,
+    /// How long all rounds may take together: one that would not be over by then is left out, unless it is the first.
+    pub within: Option<Duration>,
     /// Where it is told what happens.
     pub sink: Arc<dyn EventSink>,
     /// The user's wish to stop.
@@ -62,7 +65,12 @@ impl Runner<'_> {
             comparison.fairness = knowledge.differences();
         }
         let next = |comparison: &Comparison| Plan::of(comparison).left(&comparison.runs).next().cloned();
+        let mut rounds = Rounds::begin(self.within);
         while let Some(slot) = next(comparison) {
+            if !rounds.may_begin(slot.number) {
+                self.leave_out(comparison, slot.number)?;
+                break;
+            }
             if self.lab.subject().await? != comparison.subject {
                 let why = "the file, a recipe or a box is not what it was when the comparison began";
                 return Err(LabError::Failed(why.to_owned()));
@@ -99,6 +107,7 @@ impl Runner<'_> {
             caches: comparison.caches,
             worked: false,
             curious: slot.life == Kind::Work && !known.has_watched(&slot.topology),
+            working: None,
         };
         let lived = life.live(|step| self.tell_step(slot, step)).await;
         let failed = lived.as_ref().map_or(true, |lived| lived.runs.iter().any(|run| run.failure().is_some()));
@@ -126,6 +135,16 @@ impl Runner<'_> {
         let varied: Vec<Variation> = varied.chain([Variation::default()]).collect();
         let topologies = self.setup.topologies.iter();
         topologies.flat_map(|topology| varied.iter().map(|varied| (topology.clone(), varied.clone()))).collect()
+    }
+
+    /// There is no time for a round: the comparison is one of those before it.
+    fn leave_out(&self, comparison: &mut Comparison, round: u32) -> Result<(), LabError> {
+        let within = minutes(self.within.unwrap_or_default().as_secs_f64());
+        let text =
+            format!("round {round} of {} is left out: it would not be over within {within}", comparison.planned_runs);
+        self.sink.emit(Event::Note { text });
+        comparison.planned_runs = round - 1;
+        self.lab.keep(comparison)
     }
 
     fn tell(&self, comparison: &Comparison, slot: &Slot) {

@@ -7,6 +7,7 @@ use super::{
     work::{MATTERS, Taken, changed},
 };
 use crate::drift::Look;
+use jiff::Timestamp;
 use rig_compare::{Detail, Measured, surface::DETAILS};
 use rig_drift::Manifest;
 use rig_model::{MachineId, MachineSpec, Name};
@@ -97,9 +98,10 @@ impl Life<'_> {
             running.iter().map(|(spec, _)| *spec).filter(|spec| groups.insert(&spec.group)).collect();
         let mut machines = Vec::new();
         for spec in firsts {
+            let at = Timestamp::now();
             let look = Look::enter(&cx, &access, spec, 0).await?.whole();
             let manifest = look.manifest(&Manifest::default()).await?;
-            machines.push(Taken { machine: spec.id.clone(), manifest, classifier: look.classifier });
+            machines.push(Taken { machine: spec.id.clone(), at, manifest, classifier: look.classifier });
         }
         let mut layers = BTreeMap::new();
         for disk in self.disks(&cx, &running).await? {

@@ -9,6 +9,7 @@ use super::{
 use crate::drift::{Inside, Look};
 use bytes::Bytes as Input;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 use rig_compare::{
     Detail, Measured, catalogue, layers,
     surface::{self, DETAILS},
@@ -36,7 +37,8 @@ impl Life<'_> {
     /// The first job, and the time until it was done.
     pub(super) async fn first_job(&mut self, risen: &Risen) -> Result<Vec<Measured>, LabError> {
         let name = self.setup.job.as_ref().ok_or_else(|| LabError::Failed("there is no job".to_owned()))?;
-        let result = self.check(name).await?;
+        // Looking takes time from what is looked at: it is done in one round of all.
+        let result = if self.curious { self.watched(name).await? } else { self.check(name).await? };
         self.worked = true;
         let job = result.elapsed.as_secs_f64();
         let values = [value("first-job.done", risen.ready().as_secs_f64() + job), value("first-job.job", job)];
@@ -52,7 +54,7 @@ impl Life<'_> {
                 self.check(name).await?;
             }
         }
-        let after = self.manifests().await?;
+        let after = self.manifests(before).await?;
         let nothing = Manifest::default();
         let from_box: usize =
             after.iter().map(|taken| compare(&nothing, &taken.manifest, &taken.classifier).files.len()).sum();
@@ -138,9 +140,14 @@ impl Life<'_> {
 
     /// What the machines together have used.
     pub(super) async fn used(&self) -> Result<Used<'_>, LabError> {
-        let mut used = Used { cpu: Duration::ZERO, received: Some(Bytes(0)), peaks: Vec::new() };
-        for (spec, seen) in self.machines().await? {
+        // At once: engines take the better part of a second for each answer.
+        let each = self.machines().await?.into_iter().map(|(spec, seen)| async move {
             let own = self.usage(&seen.id)?.used(&self.look(), &self.reference(&seen.id)).await?;
+            Ok::<_, LabError>((spec, own))
+        });
+        let each: Vec<_> = stream::iter(each).buffered(AT_ONCE).try_collect().await?;
+        let mut used = Used { cpu: Duration::ZERO, received: Some(Bytes(0)), peaks: Vec::new() };
+        for (spec, own) in each {
             used.cpu += own.cpu;
             used.received = used.received.zip(own.received).map(|(sum, own)| Bytes(sum.0 + own.0));
             used.peaks.push((spec, own.memory_peak));
@@ -163,9 +170,9 @@ impl Life<'_> {
             again.changes().map(|action| Detail::of_class(action.to_string(), "operation")).collect();
         let installed = self.topology()?.machines.iter().any(|machine| !machine.steps.is_empty());
         if installed {
-            let before = self.manifests().await?;
+            let before = self.manifests(&[]).await?;
             self.lab.provision(&self.slot.topology).await?;
-            let after = self.manifests().await?;
+            let after = self.manifests(&before).await?;
             let files = changed(&before, &after)?.into_iter().filter(|(_, file)| MATTERS.contains(&file.class));
             details.extend(
                 files.map(|(machine, file)| Detail::of_class(format!("{}:{}", machine.machine, file.path), "path")),
@@ -176,15 +183,20 @@ impl Life<'_> {
         Ok(value("idempotence.changes", count).map(|value| value.with_details(details)).into_iter().collect())
     }
 
-    /// What each machine has otherwise than its box.
-    pub(super) async fn manifests(&self) -> Result<Vec<Taken>, LabError> {
+    /// What each machine has otherwise than its box. What an earlier look knows of files that nobody touched since is taken
+    /// from there.
+    pub(super) async fn manifests(&self, earlier: &[Taken]) -> Result<Vec<Taken>, LabError> {
         let cx = self.look();
         let access = self.access();
         let machines = self.machines().await?;
+        let nothing = Manifest::default();
         let each = machines.iter().map(|(spec, _)| async {
-            let look = Look::enter(&cx, &access, spec, 0).await?;
-            let manifest = look.manifest(&Manifest::default()).await?;
-            Ok::<_, LabError>(Taken { machine: spec.id.clone(), manifest, classifier: look.classifier })
+            let at = Timestamp::now();
+            let known = earlier.iter().find(|taken| taken.machine == spec.id);
+            let trusted = known.map_or(0, |taken| taken.at.as_second());
+            let look = Look::enter(&cx, &access, spec, trusted).await?;
+            let manifest = look.manifest(known.map_or(&nothing, |taken| &taken.manifest)).await?;
+            Ok::<_, LabError>(Taken { machine: spec.id.clone(), at, manifest, classifier: look.classifier })
         });
         stream::iter(each).buffered(AT_ONCE).try_collect().await
     }
@@ -209,6 +221,8 @@ pub(super) struct Used<'a> {
 /// What was in a machine.
 pub(super) struct Taken {
     pub(super) machine: MachineId,
+    /// When the look began.
+    pub(super) at: Timestamp,
     pub(super) manifest: Manifest,
     pub(super) classifier: rig_drift::Classifier,
 }
