@@ -1,0 +1,77 @@
+//! What is written beside a machine's disk: everything that an observation tells and a start needs.
+
+use crate::seed::Card;
+use jiff::Timestamp;
+use rig_model::{Bytes, Digest, Field, MachineId, MilliCpus, Name, PublishedPort};
+use rig_provider_api::{ProviderError, Result};
+use serde::{Deserialize, Serialize};
+
+/// The version of the form. A newer one is refused: another rig made it.
+const FORMAT: u32 = 1;
+
+/// A machine as it was made, and as it was last started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    format: u32,
+    /// Its own identity, which it tells through its monitor.
+    pub(crate) identity: String,
+    pub(crate) id: MachineId,
+    pub(crate) group: Name,
+    pub(crate) index: Option<u32>,
+    /// The hash of its fields, and the fields with sealed values.
+    pub(crate) digest: Digest,
+    pub(crate) fields: Vec<Field>,
+    /// The reference of its box.
+    pub(crate) image: String,
+    pub(crate) hostname: String,
+    pub(crate) memory: Bytes,
+    pub(crate) cpus: MilliCpus,
+    /// Its cards, the first of which leads out.
+    pub(crate) cards: Vec<NetworkCard>,
+    pub(crate) ports: Vec<PublishedPort>,
+    pub(crate) created: Timestamp,
+    /// What its present or last run is known by.
+    pub(crate) run: Option<Run>,
+}
+
+/// A card and where it leads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct NetworkCard {
+    /// The network; nothing for the way out.
+    pub(crate) network: Option<Name>,
+    pub(crate) card: Card,
+    /// The group and port over which the machines of the network speak.
+    pub(crate) group: Option<std::net::SocketAddrV4>,
+}
+
+/// One run of a machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) started: Timestamp,
+    /// The port of this host that leads to its SSH server.
+    pub(crate) ssh: u16,
+    /// Where the console's file ended when it began, in bytes.
+    pub(crate) console: u64,
+}
+
+impl Record {
+    pub(crate) fn parse(path: &camino::Utf8Path, text: &str) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Form {
+            format: u32,
+        }
+        let doing = format!("reading {path}");
+        let failed = |error: serde_json::Error| ProviderError::failed(doing.clone(), error);
+        let form: Form = serde_json::from_str(text).map_err(failed)?;
+        if form.format > FORMAT {
+            let why = format!("it was written by a newer rig (form {}, this one knows {FORMAT})", form.format);
+            return Err(ProviderError::failed(doing, why).hinted("use that one, or destroy the machine with it"));
+        }
+        serde_json::from_str(text).map_err(failed)
+    }
+
+    pub(crate) fn text(&self) -> String {
+        // Nothing in it can fail to be written.
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+}
