@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use rig_model::{
     BoxName, Digest, Exit, MachineId, Name, ObservedBox, ObservedSnapshot, ResolvedNetwork, Stream, TakenSnapshot,
 };
-use std::pin::Pin;
+use std::{net::SocketAddr, pin::Pin};
 use tokio::io::{AsyncRead, AsyncWrite};
+use zeroize::Zeroizing;
 
 /// A tar archive on its way to an engine.
 pub type ByteStream = BoxStream<'static, std::io::Result<Bytes>>;
@@ -232,6 +233,40 @@ pub type DialStream = Box<dyn Connection>;
 pub trait Dial: Send + Sync {
     /// Connects.
     async fn dial(&self, cx: &Context, machine: &MachineRef, port: u16) -> Result<DialStream>;
+}
+
+/// Who may enter a machine over SSH, and by which key it shows that it is the machine that was meant.
+#[derive(Clone)]
+pub struct DoorKeys {
+    /// The user who is let in; there is one of that name in the box, or the machine makes one who may become root.
+    pub user: String,
+    /// The public key that lets the user in, as a line of OpenSSH.
+    pub authorized_key: String,
+    /// A private host key in OpenSSH's form, for a machine that has none yet.
+    pub host_key: Zeroizing<String>,
+    /// Its public half, as a line of OpenSSH.
+    pub public_host_key: String,
+}
+
+/// Where a machine's SSH server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// The address that this host reaches.
+    pub address: SocketAddr,
+    /// The host keys that the machine was given, as lines of OpenSSH.
+    pub host_keys: Vec<String>,
+}
+
+/// Machines that are entered over the network alone: nothing can be run in them before their SSH server lets somebody in, so
+/// what it needs to know is given to them from outside.
+#[async_trait]
+pub trait Doors: Send + Sync {
+    /// Gives a machine that does not run its keys. A host key that it has stays; everything else is as given when it is next
+    /// started.
+    async fn furnish(&self, cx: &Context, machine: &MachineRef, keys: &DoorKeys) -> Result<()>;
+
+    /// Where a running machine is entered; `None` when it does not run. Whether its server listens yet is not looked at.
+    async fn door(&self, cx: &Context, machine: &MachineRef) -> Result<Option<Door>>;
 }
 
 /// Something that happened to a machine.

@@ -12,7 +12,7 @@ mod provider;
 mod usage;
 
 pub use capability::{
-    BoxTag, BuildRequest, ByteStream, Changes, Connection, Dial, DialStream, Exec, ExecEvent, ExecRequest, ExecSession,
+    BoxTag, BuildRequest, ByteStream, Changes, Connection, Dial, DialStream, Door, DoorKeys, Doors, Exec, ExecEvent, ExecRequest, ExecSession,
     Images, LogEvent, LogRequest, Logs, MachineEvent, MachineEventKind, Networks, PathChange, PathChangeKind,
     Snapshots, Terminal, Volumes, Watch,
 };

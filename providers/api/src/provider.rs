@@ -1,6 +1,6 @@
 //! The trait that every backend implements.
 
-use crate::{Changes, Context, Dial, Exec, Images, Logs, Networks, Result, Snapshots, Usage, Volumes, Watch};
+use crate::{Changes, Context, Dial, Doors, Exec, Images, Logs, Networks, Result, Snapshots, Usage, Volumes, Watch};
 use async_trait::async_trait;
 use rig_model::{EngineFacts, MachineId, MachineSpec, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
 use std::time::Duration;
@@ -64,6 +64,10 @@ pub trait Provider: Send + Sync {
     }
     /// Connections to a port inside a machine.
     fn dial(&self) -> Option<&dyn Dial> {
+        None
+    }
+    /// Machines that only SSH leads into.
+    fn doors(&self) -> Option<&dyn Doors> {
         None
     }
     /// What a machine's file system has otherwise than its box.

@@ -1,0 +1,211 @@
+//! A provider whose machines are entered over SSH alone, as one in whose machines commands can be run and ports be reached: what
+//! is asked of machines is then the same for all.
+
+use crate::{Access, EngineError};
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use rig_model::{
+    EngineFacts, MachineSpec, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine, Stream as Output,
+};
+use rig_provider_api::{
+    Changes, Context, Dial, DialStream, Doors, Endpoint, Exec, ExecEvent, ExecRequest, ExecSession, FieldIssue, Images,
+    Logs, MachineRef, Networks, ObserveScope, Provider, ProviderError, Result, Snapshots, StopMode, Terminal, Usage,
+    Volumes, Watch,
+};
+use rig_ssh::{Event, ExecCommand, quote};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// The kind of terminal that commands get: programs everywhere know it.
+const TERM: &str = "xterm-256color";
+
+/// The code of a program that a signal ended, as shells have it.
+const SIGNALLED: i64 = 128;
+
+/// A provider together with the way into its machines.
+pub(crate) struct OverSsh {
+    inner: Arc<dyn Provider>,
+    access: Arc<Access>,
+}
+
+impl OverSsh {
+    /// The provider itself, where commands can be run in its machines already; else the provider together with the way in.
+    pub(crate) fn where_needed(inner: Arc<dyn Provider>, access: &Arc<Access>) -> Arc<dyn Provider> {
+        if inner.doors().is_none() || inner.exec().is_some() {
+            return inner;
+        }
+        Arc::new(Self { inner, access: access.clone() })
+    }
+}
+
+fn failed(doing: &str, error: EngineError) -> ProviderError {
+    if error.is_cancelled() {
+        return ProviderError::Cancelled { doing: doing.to_owned() };
+    }
+    let hint = error.hint();
+    let failed = ProviderError::failed(doing, error);
+    match hint {
+        Some(hint) => failed.hinted(hint),
+        None => failed,
+    }
+}
+
+/// The command as a line for the login shell, as root unless another user is asked for. Variables are on it for everybody in the
+/// machine to see.
+fn line(sudo: &str, request: &ExecRequest) -> String {
+    let mut line = sudo.to_owned();
+    match request.user.as_deref() {
+        None | Some("root" | "0" | "0:0") => {}
+        Some(user) => {
+            let (user, group) = user.split_once(':').map_or((user, None), |(user, group)| (user, Some(group)));
+            let number = |name: &str| if name.bytes().all(|byte| byte.is_ascii_digit()) { format!("#{name}") } else { name.to_owned() };
+            line = format!("sudo -n -u {} ", quote(&number(user)));
+            if let Some(group) = group {
+                line += &format!("-g {} ", quote(&number(group)));
+            }
+        }
+    }
+    let mut words: Vec<String> = request.command.clone();
+    if !request.env.is_empty() {
+        let set = request.env.iter().map(|(name, value)| format!("{name}={value}"));
+        words = ["env".to_owned()].into_iter().chain(set).chain(words).collect();
+    }
+    let words = words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
+    match &request.workdir {
+        // The folder may be open to the user alone that the command is run as.
+        Some(folder) => line + &format!("/bin/sh -c {}", quote(&format!("cd {} && exec {words}", quote(folder)))),
+        None => line + &words,
+    }
+}
+
+#[async_trait]
+impl Exec for OverSsh {
+    async fn exec(&self, cx: &Context, machine: &MachineRef, request: &ExecRequest) -> Result<ExecSession> {
+        let doing = format!("running {} in machine {machine}", request.command.first().map_or("", String::as_str));
+        let session = self.access.session(cx, &machine.id).await.map_err(|error| failed(&doing, error))?;
+        let terminal = request.terminal.map(|size| rig_ssh::Terminal {
+            term: TERM.to_owned(),
+            columns: u32::from(size.columns),
+            rows: u32::from(size.rows),
+        });
+        let command = ExecCommand {
+            line: line(crate::provision::sudo(&session), request),
+            env: Vec::new(),
+            stdin: request.stdin,
+            terminal,
+        };
+        let over_ssh = |error| failed(&doing, EngineError::ssh(&machine.id, error));
+        let running = cx.run(&doing, async { session.exec(&command).await.map_err(over_ssh) }).await?;
+        let id = machine.id.clone();
+        let events = running.events.map(move |event| match event {
+            Ok(Event::Output(rig_ssh::Output::Stdout, bytes)) => Ok(ExecEvent::Output(Output::Stdout, bytes)),
+            Ok(Event::Output(rig_ssh::Output::Stderr, bytes)) => Ok(ExecEvent::Output(Output::Stderr, bytes)),
+            Ok(Event::Exited(code)) => Ok(ExecEvent::Exit(i64::from(code))),
+            Ok(Event::Signalled { .. }) => Ok(ExecEvent::Exit(SIGNALLED)),
+            Err(error) => Err(failed(&doing, EngineError::ssh(&id, error))),
+        });
+        let (sizes, mut wanted) = mpsc::channel::<Terminal>(4);
+        let control = running.control;
+        // Ends with the session, which owns the only sender.
+        tokio::spawn(async move {
+            while let Some(size) = wanted.recv().await {
+                // A size that arrives after the command's end changes nothing.
+                let _ = control.resize(u32::from(size.columns), u32::from(size.rows)).await;
+            }
+        });
+        Ok(ExecSession {
+            events: events.boxed(),
+            stdin: running.stdin.map(|stdin| -> std::pin::Pin<Box<dyn tokio::io::AsyncWrite + Send>> { Box::pin(stdin) }),
+            resize: request.terminal.is_some().then_some(sizes),
+        })
+    }
+}
+
+#[async_trait]
+impl Dial for OverSsh {
+    async fn dial(&self, cx: &Context, machine: &MachineRef, port: u16) -> Result<DialStream> {
+        let doing = format!("connecting to port {port} of machine {machine}");
+        let session = self.access.session(cx, &machine.id).await.map_err(|error| failed(&doing, error))?;
+        // Not through a forwarded port: the network that QEMU makes itself takes connections for which nobody listens.
+        let tunnel = async { session.tunnel("127.0.0.1", port).await.map_err(|error| ProviderError::failed(&doing, error)) };
+        Ok(Box::new(cx.run(&doing, tunnel).await?))
+    }
+}
+
+#[async_trait]
+impl Provider for OverSsh {
+    fn id(&self) -> &ProviderId {
+        self.inner.id()
+    }
+    async fn probe(&self, cx: &Context) -> Result<EngineFacts> {
+        self.inner.probe(cx).await
+    }
+    fn validate(&self, machine: &MachineSpec) -> Vec<FieldIssue> {
+        self.inner.validate(machine)
+    }
+    async fn observe(&self, cx: &Context, workspace: &Name, scope: ObserveScope) -> Result<Observed> {
+        self.inner.observe(cx, workspace, scope).await
+    }
+    async fn inspect(&self, cx: &Context, machine: &MachineRef) -> Result<Option<ObservedMachine>> {
+        self.inner.inspect(cx, machine).await
+    }
+    async fn create(&self, cx: &Context, machine: &ResolvedMachine) -> Result<()> {
+        self.inner.create(cx, machine).await
+    }
+    /// Gives the machine its keys first: they may be newer than the machine.
+    async fn start(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
+        if let Some(doors) = self.inner.doors() {
+            let doing = format!("giving machine {machine} its keys");
+            let keys = self.access.door_keys(&machine.id).await.map_err(|error| failed(&doing, error))?;
+            if let Some(keys) = keys {
+                doors.furnish(cx, machine, &keys).await?;
+            }
+        }
+        self.access.forget(&machine.id).await;
+        self.inner.start(cx, machine).await
+    }
+    async fn stop(&self, cx: &Context, machine: &MachineRef, mode: StopMode) -> Result<()> {
+        self.access.forget(&machine.id).await;
+        self.inner.stop(cx, machine, mode).await
+    }
+    async fn destroy(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
+        self.access.forget(&machine.id).await;
+        self.inner.destroy(cx, machine).await
+    }
+    async fn endpoint(&self, cx: &Context, machine: &MachineRef) -> Result<Option<Endpoint>> {
+        self.inner.endpoint(cx, machine).await
+    }
+    fn images(&self) -> Option<&dyn Images> {
+        self.inner.images()
+    }
+    fn exec(&self) -> Option<&dyn Exec> {
+        Some(self)
+    }
+    fn dial(&self) -> Option<&dyn Dial> {
+        Some(self)
+    }
+    fn doors(&self) -> Option<&dyn Doors> {
+        self.inner.doors()
+    }
+    fn logs(&self) -> Option<&dyn Logs> {
+        self.inner.logs()
+    }
+    fn networks(&self) -> Option<&dyn Networks> {
+        self.inner.networks()
+    }
+    fn volumes(&self) -> Option<&dyn Volumes> {
+        self.inner.volumes()
+    }
+    fn changes(&self) -> Option<&dyn Changes> {
+        self.inner.changes()
+    }
+    fn usage(&self) -> Option<&dyn Usage> {
+        self.inner.usage()
+    }
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
+        self.inner.snapshots()
+    }
+    fn watch(&self) -> Option<&dyn Watch> {
+        self.inner.watch()
+    }
+}
