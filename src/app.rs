@@ -139,7 +139,8 @@ impl App {
         let workspace = opened.loaded.workspace.clone();
         let providers = providers::connect(self, &workspace, start).await?;
         let proxies = self.trust(&workspace).proxies;
-        Ok(Session::new(workspace, opened.loaded.folder.clone(), providers, proxies))
+        let folder = opened.loaded.folder.clone();
+        Ok(Session::new(workspace, folder, providers, proxies, opened.layout.clone()))
     }
 
     /// Takes the workspace's lock; says who has it and waits when it is held.
@@ -239,7 +240,7 @@ impl App {
         let executor = Executor {
             providers: session.providers.clone(),
             makes: Arc::new(makes),
-            access: Arc::new(Access::new(session, layout.clone())),
+            access: session.access.clone(),
             sink: self.ui.sink(),
             jobs: if execution.no_parallel { 1 } else { usize::from(execution.jobs) },
             interrupt: self.interrupt.clone(),

@@ -83,7 +83,7 @@ impl HostLab {
         };
         let providers = providers::connect(app, &loaded.workspace, Start::IfNeeded).await?;
         let proxies = app.trust(&loaded.workspace).proxies;
-        let session = Session::new(loaded.workspace, loaded.folder, providers, proxies);
+        let session = Session::new(loaded.workspace, loaded.folder, providers, proxies, layout.clone());
         let execution = Execution { no_parallel: false, jobs: 8, dry_run: false };
         let topologies = session.workspace.topologies.keys().cloned().collect();
         let (session, varied, measured) = (Rc::new(session), RefCell::default(), String::new());
@@ -173,7 +173,7 @@ impl HostLab {
         let loaded = apart(app.load(&self.file, &scale)?)?;
         let proxies = app.trust(&loaded.workspace).proxies;
         let providers = self.session.providers.iter().cloned();
-        Ok(Session::new(loaded.workspace, loaded.folder, providers, proxies))
+        Ok(Session::new(loaded.workspace, loaded.folder, providers, proxies, layout.clone()))
     }
 
     /// The same with boxes that are built anew beside those that are there.

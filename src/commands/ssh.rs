@@ -25,7 +25,7 @@ pub(crate) async fn run(app: &App, arguments: Ssh) -> Result<(), Failure> {
     let cx = app.context(CONNECT);
     let observed = session.observe(&cx, ObserveScope::MACHINES).await?;
     let id = mutable(&session, &observed, arguments.machine.as_deref())?;
-    let access = Access::new(&session, opened.layout.clone());
+    let access = &session.access;
     let connection = access.session(&cx, &id).await?;
     let failed = |error| EngineError::Ssh { machine: id.clone(), error, tail: Vec::new() };
 

@@ -34,7 +34,7 @@ pub(crate) async fn run(app: &App, arguments: &Targets) -> Result<(), Failure> {
     let observed = session.observe(&cx, ObserveScope::MACHINES).await?;
     let selection = Selection::resolve(&arguments.targets, &session.workspace, &observed)?;
     let engines = session.providers.probe(&cx).await?;
-    let access = Access::new(&session, opened.layout.clone());
+    let access = &session.access;
     let (mut hosts, mut known) = (Vec::new(), String::new());
     // Made now if there is none: the configuration names it.
     access.keys().await?;

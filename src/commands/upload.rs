@@ -20,7 +20,7 @@ pub(crate) async fn run(app: &App, arguments: &Upload) -> Result<(), Failure> {
     let cx = app.context(LIMIT);
     let observed = session.observe(&cx, ObserveScope::MACHINES).await?;
     let id = mutable(&session, &observed, arguments.machine.as_deref())?;
-    let access = Access::new(&session, opened.layout.clone());
+    let access = &session.access;
     let connection = access.session(&cx.within(Duration::from_secs(60)), &id).await?;
     let failed = |error| EngineError::Ssh { machine: id.clone(), error, tail: Vec::new() };
     let target = target(&connection, &arguments.destination).await.map_err(failed)?;

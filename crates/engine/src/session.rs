@@ -46,6 +46,8 @@ pub struct Session {
     pub folder: Utf8PathBuf,
     /// Who brings its machines up.
     pub providers: Providers,
+    /// The way into its machines over SSH.
+    pub access: Arc<Access>,
     /// The host's proxies, for machines.
     pub proxies: Vec<(String, String)>,
     prober: Prober,
@@ -72,18 +74,23 @@ fn past_proxies(mut proxies: Vec<(String, String)>, workspace: &Workspace) -> Ve
 }
 
 impl Session {
-    /// A workspace, the folder of its file, the providers of its machines, and the host's proxies for machines.
+    /// A workspace, the folder of its file, the providers of its machines, the host's proxies for machines, and where rig
+    /// keeps what it knows of them.
     #[must_use]
     pub fn new(
         workspace: Workspace,
         folder: Utf8PathBuf,
         members: impl IntoIterator<Item = Arc<dyn Provider>>,
         proxies: Vec<(String, String)>,
+        layout: Layout,
     ) -> Self {
+        let proxies = past_proxies(proxies, &workspace);
+        let bare = Providers::new(members, &workspace);
+        let access = Arc::new(Access::new(&workspace, bare.clone(), proxies.clone(), layout));
+        let members = bare.iter().map(|provider| OverSsh::where_needed(provider.clone(), &access));
         let providers = Providers::new(members, &workspace);
         let prober = Prober::new(providers.clone());
-        let proxies = past_proxies(proxies, &workspace);
-        Self { workspace, folder, providers, proxies, prober }
+        Self { workspace, folder, providers, access, proxies, prober }
     }
 
     /// Checks that the providers can do what the file asks of the selected machines.

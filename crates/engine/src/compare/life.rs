@@ -172,7 +172,7 @@ impl Life<'_> {
         let access = self.access();
         let running = self.machines().await?;
         let machines: Vec<&MachineSpec> = running.iter().map(|(spec, _)| *spec).collect();
-        Ok(facts::look(&self.look(), &access, &machines).await?)
+        Ok(facts::look(&self.look(), access, &machines).await?)
     }
 
     /// Runs the first job to see which Java programs run while it does, where nobody wants to know how long it takes.
@@ -189,7 +189,7 @@ impl Life<'_> {
     pub(super) async fn watched(&mut self, job: &Name) -> Result<CheckResult, LabError> {
         let access = self.access();
         let machines: Vec<&MachineSpec> = self.topology()?.machines.iter().collect();
-        let (result, working) = facts::watch(&self.look(), &access, &machines, self.check(job)).await;
+        let (result, working) = facts::watch(&self.look(), access, &machines, self.check(job)).await;
         self.seen_working(working);
         result
     }
@@ -208,8 +208,8 @@ impl Life<'_> {
         Ok(self.session().providers.of(machine)?)
     }
 
-    pub(super) fn access(&self) -> Access {
-        Access::new(self.session(), self.lab.layout().clone())
+    pub(super) fn access(&self) -> &Access {
+        &self.session().access
     }
 
     /// A context for calls that look.

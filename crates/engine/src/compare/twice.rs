@@ -99,7 +99,7 @@ impl Life<'_> {
         let mut machines = Vec::new();
         for spec in firsts {
             let at = Timestamp::now();
-            let look = Look::enter(&cx, &access, spec, 0).await?.whole();
+            let look = Look::enter(&cx, access, spec, 0).await?.whole();
             let manifest = look.manifest(&Manifest::default()).await?;
             machines.push(Taken { machine: spec.id.clone(), at, manifest, classifier: look.classifier });
         }

@@ -116,7 +116,7 @@ impl Life<'_> {
         for (spec, own) in now.peaks {
             let own = match own {
                 Some(bytes) => Some(bytes.0),
-                None => self.peak(&access, spec).await?,
+                None => self.peak(access, spec).await?,
             };
             peak = match (peak, own) {
                 (Ok(sum), Some(own)) => Ok(sum + own),
@@ -194,7 +194,7 @@ impl Life<'_> {
             let at = Timestamp::now();
             let known = earlier.iter().find(|taken| taken.machine == spec.id);
             let trusted = known.map_or(0, |taken| taken.at.as_second());
-            let look = Look::enter(&cx, &access, spec, trusted).await?;
+            let look = Look::enter(&cx, access, spec, trusted).await?;
             let manifest = look.manifest(known.map_or(&nothing, |taken| &taken.manifest)).await?;
             Ok::<_, LabError>(Taken { machine: spec.id.clone(), at, manifest, classifier: look.classifier })
         });

@@ -47,10 +47,10 @@ pub async fn record_baselines(
     provisioned: &BTreeSet<MachineId>,
     sink: &dyn EventSink,
 ) {
-    let access = Access::new(session, layout.clone());
+    let access = session.access.as_ref();
     let machines = session.workspace.machines().filter(|machine| provisioned.contains(&machine.id));
     let records = machines.map(|machine| async {
-        match record(cx, &access, layout, machine).await {
+        match record(cx, access, layout, machine).await {
             Err(error) if !error.is_cancelled() => {
                 let text = format!("machine {}: `rig drift` will not know what it was: {error}", machine.id);
                 sink.emit(Event::Note { text });

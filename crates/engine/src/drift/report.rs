@@ -67,9 +67,9 @@ pub async fn machine_drift(
     machines: &[(&MachineSpec, &ObservedMachine)],
     since: Since,
 ) -> Vec<(MachineId, Result<MachineDrift, EngineError>)> {
-    let access = Access::new(session, layout.clone());
+    let access = session.access.as_ref();
     let looks = machines.iter().map(|(machine, seen)| async {
-        (machine.id.clone(), one(&cx.within(LOOK), session, &access, layout, machine, seen, &since).await)
+        (machine.id.clone(), one(&cx.within(LOOK), session, access, layout, machine, seen, &since).await)
     });
     stream::iter(looks).buffered(AT_ONCE).collect().await
 }

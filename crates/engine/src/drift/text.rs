@@ -32,7 +32,7 @@ pub async fn text_drift(
     since: Since,
 ) -> Result<TextDrift, EngineError> {
     let provider = session.providers.having(seen)?;
-    let access = Access::new(session, layout.clone());
+    let access = session.access.as_ref();
     let doing = format!("comparing {path} of machine {}", machine.id);
     let failed = |why: String| EngineError::Host { doing: doing.clone(), why };
     if !seen.state.is_running() {
@@ -68,7 +68,7 @@ pub async fn text_drift(
             changes.original(cx, &reference, path, LARGEST).await?.map(text).transpose()?
         }
     };
-    let inside = Inside::enter(cx, &access, machine).await?;
+    let inside = Inside::enter(cx, access, machine).await?;
     let new = inside.read(cx, path, LARGEST).await?.map(text).transpose()?;
     Ok(TextDrift { old, new })
 }

@@ -6,7 +6,7 @@ use crate::{EngineError, Providers, Session};
 use async_trait::async_trait;
 use camino::Utf8Path;
 use rig_model::{MachineId, MachineState, Name, SshSpec, Workspace};
-use rig_provider_api::{Context, MachineRef, Provider};
+use rig_provider_api::{Context, DoorKeys, Doors, MachineRef, Provider, ProviderError};
 use rig_recipes::Contents;
 use rig_ssh::{Connection, Credentials, DialError, Dialer, HostKey, KeyPair, Patience, SshError, Trust};
 use rig_state::{Access as FileAccess, Baseline, Layout, MachineRecord, StateError};
@@ -15,7 +15,10 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::{Mutex, OnceCell};
+use tokio::{
+    net::TcpStream,
+    sync::{Mutex, OnceCell},
+};
 
 /// What provisioning needs to know before a plan is made.
 #[derive(Clone, Debug, Default)]
@@ -72,17 +75,22 @@ struct Door {
 }
 
 impl Access {
-    /// The way into a workspace's mutable machines. Connects to nothing yet.
+    /// The way into a workspace's mutable machines, with the host's proxies. Connects to nothing yet.
     #[must_use]
-    pub fn new(session: &Session, layout: Layout) -> Self {
-        let doors = session.workspace.machines().filter_map(|machine| {
+    pub(crate) fn new(
+        workspace: &Workspace,
+        providers: Providers,
+        proxies: Vec<(String, String)>,
+        layout: Layout,
+    ) -> Self {
+        let doors = workspace.machines().filter_map(|machine| {
             let ssh = machine.ssh.clone()?;
             Some((machine.id.clone(), Door { ssh, session: Mutex::default() }))
         });
         Self {
-            providers: session.providers.clone(),
-            proxies: session.proxies.clone(),
-            workspace: session.workspace.name.clone(),
+            providers,
+            proxies,
+            workspace: workspace.name.clone(),
             machines: doors.collect(),
             keys: OnceCell::new(),
             layout,
@@ -137,6 +145,21 @@ impl Access {
             Some(record) if record.native == native && !record.host_keys.is_empty() => Ok(record),
             _ => self.enrol(cx, machine, &door.ssh, native).await,
         }
+    }
+
+    /// What a machine is given that only SSH leads into; nothing for one that has no SSH server. The host key is a new one: a
+    /// machine keeps the first that it was given.
+    pub(crate) async fn door_keys(&self, machine: &MachineId) -> Result<Option<DoorKeys>, EngineError> {
+        let Some(door) = self.machines.get(machine) else { return Ok(None) };
+        let failed = |error| EngineError::ssh(machine, error);
+        let authorized_key = self.keys().await?.public_line().map_err(failed)?;
+        let host_key = KeyPair::generate(&machine.to_string()).map_err(failed)?;
+        Ok(Some(DoorKeys {
+            user: door.ssh.user.clone(),
+            authorized_key,
+            host_key: host_key.to_openssh().map_err(failed)?,
+            public_host_key: host_key.public_line().map_err(failed)?,
+        }))
     }
 
     /// The workspace's key pair; made when there is none.
@@ -194,6 +217,17 @@ impl Access {
         blocking(move || Baseline::remove(&layout, &machine)).await
     }
 
+    /// Where a machine that runs is entered.
+    async fn open_door(
+        &self,
+        cx: &Context,
+        doors: &dyn Doors,
+        machine: &MachineId,
+    ) -> Result<rig_provider_api::Door, EngineError> {
+        let door = doors.door(cx, &self.reference(machine)).await?;
+        door.ok_or_else(|| EngineError::NotRunning { machine: machine.clone(), state: "not running".to_owned() })
+    }
+
     fn door(&self, machine: &MachineId) -> Result<&Door, EngineError> {
         self.machines.get(machine).ok_or_else(|| EngineError::NoSsh { machine: machine.clone() })
     }
@@ -216,7 +250,12 @@ impl Access {
     ) -> Result<MachineRecord, EngineError> {
         let public = self.keys().await?.public_line().map_err(|error| EngineError::ssh(machine, error))?;
         let reference = self.reference(machine);
-        let host_keys = enrol::enrol(self.provider(machine)?.as_ref(), cx, &reference, &ssh.user, &public).await?;
+        let provider = self.provider(machine)?;
+        let host_keys = match provider.doors() {
+            // It was given its keys before it was started.
+            Some(doors) => self.open_door(cx, doors, machine).await?.host_keys,
+            None => enrol::enrol(provider.as_ref(), cx, &reference, &ssh.user, &public).await?,
+        };
         let record = MachineRecord { native: native.clone(), host_keys: host_keys.clone(), steps: Vec::new() };
         self.update(machine, move |known| {
             // Steps are those of the machine that they were done on.
@@ -306,17 +345,31 @@ struct ProviderDialer {
 /// How long a provider may take to connect to a port.
 const DIAL: Duration = Duration::from_secs(5);
 
+impl ProviderDialer {
+    async fn connect(&self, cx: &Context) -> rig_provider_api::Result<Box<dyn Connection>> {
+        let doing = || format!("connecting to port {} of machine {}", self.port, self.machine);
+        if let Some(dial) = self.provider.dial() {
+            return Ok(Box::new(dial.dial(cx, &self.machine, self.port).await?));
+        }
+        let Some(doors) = self.provider.doors() else {
+            let why = format!("provider {} cannot connect to ports", self.provider.id());
+            return Err(ProviderError::failed(doing(), why));
+        };
+        let absent = || ProviderError::Absent { doing: doing(), what: format!("machine {}", self.machine) };
+        let door = doors.door(cx, &self.machine).await?.ok_or_else(absent)?;
+        let connect = async {
+            TcpStream::connect(door.address).await.map_err(|error| ProviderError::failed(doing(), error))
+        };
+        Ok(Box::new(cx.run(&doing(), connect).await?))
+    }
+}
+
 #[async_trait]
 impl Dialer for ProviderDialer {
     async fn dial(&self) -> Result<Box<dyn Connection>, DialError> {
-        let Some(dial) = self.provider.dial() else {
-            return Err(DialError::Permanent {
-                why: format!("provider {} cannot connect to ports", self.provider.id()),
-            });
-        };
         let cx = Context::alone(DIAL);
-        match dial.dial(&cx, &self.machine, self.port).await {
-            Ok(stream) => Ok(Box::new(stream)),
+        match self.connect(&cx).await {
+            Ok(stream) => Ok(stream),
             Err(error) => Err(match self.provider.inspect(&cx, &self.machine).await {
                 Ok(None) => DialError::Permanent { why: "it was removed".to_owned() },
                 Ok(Some(seen)) if seen.state == MachineState::Exited => {
