@@ -173,7 +173,7 @@ impl HostLab {
         let loaded = apart(app.load(&self.file, &scale)?)?;
         let proxies = app.trust(&loaded.workspace).proxies;
         let providers = self.session.providers.iter().cloned();
-        Ok(Session::new(loaded.workspace, loaded.folder, providers, proxies, layout.clone()))
+        Ok(Session::new(loaded.workspace, loaded.folder, providers, proxies, self.layout.clone()))
     }
 
     /// The same with boxes that are built anew beside those that are there.

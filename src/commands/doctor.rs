@@ -199,8 +199,8 @@ async fn with_engine(
     cx: &Context,
     findings: &mut Vec<Finding>,
 ) {
-    let session =
-        Session::new(opened.loaded.workspace.clone(), opened.loaded.folder.clone(), [provider.clone()], Vec::new());
+    let (workspace, folder) = (opened.loaded.workspace.clone(), opened.loaded.folder.clone());
+    let session = Session::new(workspace, folder, [provider.clone()], Vec::new(), opened.layout.clone());
     let observed = match session.observe(cx, ObserveScope::ALL).await {
         Ok(observed) => observed,
         Err(error) => {

@@ -13,6 +13,7 @@ mod execute;
 mod host_ports;
 mod lines;
 mod makes;
+mod over_ssh;
 mod plan_error;
 mod probe;
 mod providers;

@@ -58,7 +58,9 @@ fn line(sudo: &str, request: &ExecRequest) -> String {
         None | Some("root" | "0" | "0:0") => {}
         Some(user) => {
             let (user, group) = user.split_once(':').map_or((user, None), |(user, group)| (user, Some(group)));
-            let number = |name: &str| if name.bytes().all(|byte| byte.is_ascii_digit()) { format!("#{name}") } else { name.to_owned() };
+            let number = |name: &str| {
+                if name.bytes().all(|byte| byte.is_ascii_digit()) { format!("#{name}") } else { name.to_owned() }
+            };
             line = format!("sudo -n -u {} ", quote(&number(user)));
             if let Some(group) = group {
                 line += &format!("-g {} ", quote(&number(group)));
@@ -115,7 +117,9 @@ impl Exec for OverSsh {
         });
         Ok(ExecSession {
             events: events.boxed(),
-            stdin: running.stdin.map(|stdin| -> std::pin::Pin<Box<dyn tokio::io::AsyncWrite + Send>> { Box::pin(stdin) }),
+            stdin: running
+                .stdin
+                .map(|stdin| -> std::pin::Pin<Box<dyn tokio::io::AsyncWrite + Send>> { Box::pin(stdin) }),
             resize: request.terminal.is_some().then_some(sizes),
         })
     }
@@ -127,7 +131,8 @@ impl Dial for OverSsh {
         let doing = format!("connecting to port {port} of machine {machine}");
         let session = self.access.session(cx, &machine.id).await.map_err(|error| failed(&doing, error))?;
         // Not through a forwarded port: the network that QEMU makes itself takes connections for which nobody listens.
-        let tunnel = async { session.tunnel("127.0.0.1", port).await.map_err(|error| ProviderError::failed(&doing, error)) };
+        let tunnel =
+            async { session.tunnel("127.0.0.1", port).await.map_err(|error| ProviderError::failed(&doing, error)) };
         Ok(Box::new(cx.run(&doing, tunnel).await?))
     }
 }

@@ -1,8 +1,8 @@
 //! One workspace and its providers: what commands are made of.
 
 use crate::{
-    BoxTable, EngineError, Engines, Output, PlanError, Providers, ProvisionOptions, Provisioning, Selection, UpOptions,
-    host_ports, probe::Prober, reconcile, run_command,
+    Access, BoxTable, EngineError, Engines, Output, PlanError, Providers, ProvisionOptions, Provisioning, Selection,
+    UpOptions, host_ports, over_ssh::OverSsh, probe::Prober, reconcile, run_command,
 };
 use camino::Utf8PathBuf;
 use futures_util::{StreamExt, stream};
@@ -11,6 +11,7 @@ use rig_model::{
     Workspace,
 };
 use rig_provider_api::{Context, ExecRequest, MachineRef, ObserveScope, Provider};
+use rig_state::Layout;
 use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 /// How long one look at a machine's probes may take before the machine counts as not ready.

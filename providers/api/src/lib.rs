@@ -12,9 +12,9 @@ mod provider;
 mod usage;
 
 pub use capability::{
-    BoxTag, BuildRequest, ByteStream, Changes, Connection, Dial, DialStream, Door, DoorKeys, Doors, Exec, ExecEvent, ExecRequest, ExecSession,
-    Images, LogEvent, LogRequest, Logs, MachineEvent, MachineEventKind, Networks, PathChange, PathChangeKind,
-    Snapshots, Terminal, Volumes, Watch,
+    BoxTag, BuildRequest, ByteStream, Changes, Connection, Dial, DialStream, Door, DoorKeys, Doors, Exec, ExecEvent,
+    ExecRequest, ExecSession, Images, LogEvent, LogRequest, Logs, MachineEvent, MachineEventKind, Networks, PathChange,
+    PathChangeKind, Snapshots, Terminal, Volumes, Watch,
 };
 pub use context::{Context, NoProgress, ProgressSink};
 pub use error::{ProviderError, Result};

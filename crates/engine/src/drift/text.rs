@@ -1,7 +1,7 @@
 //! How a text file in a machine differs from what it was.
 
 use super::{Since, baseline, inside::Inside};
-use crate::{Access, EngineError, Session};
+use crate::{EngineError, Session};
 use bytes::Bytes;
 use rig_model::{MachineSpec, ObservedMachine};
 use rig_provider_api::Context;

@@ -357,9 +357,8 @@ impl ProviderDialer {
         };
         let absent = || ProviderError::Absent { doing: doing(), what: format!("machine {}", self.machine) };
         let door = doors.door(cx, &self.machine).await?.ok_or_else(absent)?;
-        let connect = async {
-            TcpStream::connect(door.address).await.map_err(|error| ProviderError::failed(doing(), error))
-        };
+        let connect =
+            async { TcpStream::connect(door.address).await.map_err(|error| ProviderError::failed(doing(), error)) };
         Ok(Box::new(cx.run(&doing(), connect).await?))
     }
 }

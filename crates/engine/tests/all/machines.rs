@@ -4,6 +4,7 @@ use crate::support::{CLUSTER, execute, fake, lines, load, observe, plan, planned
 use rig_engine::{DestroyOptions, Interrupt, Selection, Session, UpOptions, reconcile};
 use rig_model::{Action, Name, Plan};
 use rig_provider_fake::Verb;
+use rig_state::Layout;
 use std::time::Duration;
 
 #[tokio::test]
@@ -31,7 +32,7 @@ async fn machines_reach_each_other_past_a_proxy() {
     let workspace = load(CLUSTER, &[]);
     let proxies = |list: &[(&str, &str)]| {
         let list = list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Session::new(workspace.clone(), "/lab".into(), [], list).proxies
+        Session::new(workspace.clone(), "/lab".into(), [], list, Layout::new("/lab".into())).proxies
     };
     assert_eq!(proxies(&[]), []);
     let both = proxies(&[("no_proxy", "intra.net, node1"), ("http_proxy", "http://proxy:3128")]);

@@ -2,8 +2,8 @@
 
 use crate::support::{digest, engine, lines, load};
 use rig_engine::{
-    Access, BoxChoice, BoxTable, DestroyOptions, Engines, EventSink, Executor, Interrupt, PlanError, Provisioning,
-    Selection, Session, UpOptions, reconcile,
+    BoxChoice, BoxTable, DestroyOptions, Engines, EventSink, Executor, Interrupt, PlanError, Provisioning, Selection,
+    Session, UpOptions, reconcile,
 };
 use rig_model::{Event, Name, Observed, Plan, Workspace};
 use rig_provider_api::{Context, Images, ObserveScope, Provider};
@@ -51,7 +51,7 @@ impl Host {
 
     fn session(&self, workspace: &Workspace) -> Session {
         let members = self.each().map(|fake| Arc::new(fake.clone()) as Arc<dyn Provider>);
-        Session::new(workspace.clone(), "/lab".into(), members, Vec::new())
+        Session::new(workspace.clone(), "/lab".into(), members, Vec::new(), Layout::new("/lab".into()))
     }
 
     async fn observe(&self, workspace: &Workspace) -> Observed {
@@ -87,7 +87,7 @@ impl Host {
         let executor = Executor {
             providers: session.providers.clone(),
             makes: Arc::new(crate::support::NoMakes { fake: self.docker.clone() }),
-            access: Arc::new(Access::new(&session, Layout::new("/lab".into()))),
+            access: session.access.clone(),
             sink: Arc::new(Silent),
             jobs: 8,
             interrupt: Interrupt::default(),

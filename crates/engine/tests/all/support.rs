@@ -3,8 +3,8 @@
 use camino::Utf8PathBuf;
 use rig_config::{NoSources, Overrides};
 use rig_engine::{
-    Access, BoxChoice, BoxTable, EngineError, Engines, EventSink, Executor, Interrupt, Makes, PlanError, Provisioning,
-    Report, Selection, Session, UpOptions, reconcile,
+    BoxChoice, BoxTable, EngineError, Engines, EventSink, Executor, Interrupt, Makes, PlanError, Provisioning, Report,
+    Selection, Session, UpOptions, reconcile,
 };
 use rig_model::{ArtifactSpec, BoxName, Bytes, Digest, EngineFacts, Event, MilliCpus, Name, Observed, Plan, Workspace};
 use rig_provider_api::{Context, Images, ObserveScope, Provider};
@@ -163,8 +163,13 @@ pub(crate) async fn execute(
 
 /// A workspace on one backend in memory.
 pub(crate) fn session(workspace: &Workspace, fake: &FakeProvider) -> Session {
+    session_in(Layout::new("/lab".into()), workspace, fake)
+}
+
+/// The same beside a state folder.
+fn session_in(layout: Layout, workspace: &Workspace, fake: &FakeProvider) -> Session {
     let members = [Arc::new(fake.clone()) as Arc<dyn Provider>];
-    Session::new(workspace.clone(), "/lab".into(), members, Vec::new())
+    Session::new(workspace.clone(), "/lab".into(), members, Vec::new(), layout)
 }
 
 /// Carries a plan out beside a state folder.
@@ -176,10 +181,10 @@ pub(crate) async fn execute_in(
     interrupt: Interrupt,
 ) -> Report {
     // No plan of these tests goes over SSH.
-    let session = session(workspace, fake);
+    let session = session_in(layout, workspace, fake);
     let executor = Executor {
         providers: session.providers.clone(),
-        access: Arc::new(Access::new(&session, layout)),
+        access: session.access.clone(),
         makes: Arc::new(NoMakes { fake: fake.clone() }),
         sink: Arc::new(Recorder::default()),
         jobs,
