@@ -33,8 +33,44 @@ cp "$RIG_CERTIFICATES"/*.crt "$1/usr/local/share/ca-certificates/"
 chmod 644 "$1"/usr/local/share/ca-certificates/rig-host-*.crt
 chroot "$1" update-ca-certificates >&2"#;
 
+/// Unpacks a kernel for virtual machines.
+const KERNEL_HOOK: &str = include_str!("../../../boxes/vm/kernel.sh");
+
+/// Puts [`MACHINE_FILES`] into their places.
+const MACHINE_HOOK: &str = include_str!("../../../boxes/vm/layout.sh");
+
+/// What a virtual machine has of rig, by the names under which [`MACHINE_HOOK`] finds it. The SSH server is set up as in
+/// containers.
+const MACHINE_FILES: [(&str, &str); 5] = [
+    ("vm-init", include_str!("../../../boxes/vm/vm-init")),
+    ("vm-finish", include_str!("../../../boxes/vm/vm-finish")),
+    ("rig-seed", include_str!("../../../boxes/vm/rig-seed")),
+    ("sshd-run", include_str!("../../../boxes/vm/s6/sshd/run")),
+    ("sshd_config", include_str!("../../../boxes/sshd/sshd_config")),
+];
+
+/// The packages without which a virtual machine neither boots nor lets anybody in. `busybox-static` is what its initrd runs.
+const MACHINE_PACKAGES: [&str; 10] = [
+    "busybox-static",
+    "iproute2",
+    "kmod",
+    "mount",
+    "openssh-server",
+    "openssh-sftp-server",
+    "passwd",
+    "procps",
+    "s6",
+    "sudo",
+];
+
 /// What decides how a root is made beside what the box says; part of the box's hash.
 pub(crate) const RECIPE: [&str; 5] = [VARIANT, MERGE_HOOKS, ESSENTIAL_HOOK, CUSTOMIZE_HOOK, CERTIFICATES_HOOK];
+
+/// The same for what a kernel brings along.
+pub(crate) fn machine_recipe() -> impl Iterator<Item = &'static str> {
+    let files = MACHINE_FILES.into_iter().flat_map(|(name, content)| [name, content]);
+    [KERNEL_HOOK, MACHINE_HOOK].into_iter().chain(MACHINE_PACKAGES).chain(files)
+}
 
 /// How the program's messages begin that a person wants to see.
 const STEPS: [&str; 6] = [
@@ -84,6 +120,7 @@ pub(crate) fn start(
     let mut command = Command::new(program);
     command.args(arguments(bootstrap, &inputs, !certificates.is_empty()));
     command.env("RIG_CERTIFICATES", inputs.path.join("certificates"));
+    command.env("RIG_VM", inputs.path.join("vm"));
     command.envs(proxies.iter().map(|(name, value)| (name, value)));
     // The hooks' messages are read, not shown: they must not depend on the user's language.
     command.env("LC_ALL", "C.UTF-8").current_dir(&inputs.path);
@@ -108,6 +145,9 @@ fn arguments(bootstrap: &Bootstrap, inputs: &Inputs, has_certificates: bool) -> 
     if has_certificates {
         packages.push(CERTIFICATES_PACKAGE);
     }
+    if bootstrap.kernel {
+        packages.extend(MACHINE_PACKAGES);
+    }
     packages.sort_unstable();
     packages.dedup();
     let mut arguments = vec![VARIANT.to_owned(), "--format=tar".to_owned()];
@@ -122,6 +162,11 @@ fn arguments(bootstrap: &Bootstrap, inputs: &Inputs, has_certificates: bool) -> 
     if has_certificates {
         arguments.push(format!("--customize-hook={CERTIFICATES_HOOK}"));
     }
+    if bootstrap.kernel {
+        arguments.push(format!("--customize-hook={KERNEL_HOOK}"));
+        arguments.push(format!("--customize-hook={MACHINE_HOOK}"));
+    }
+    // The last one: it removes what the others left in caches.
     arguments.push(format!("--customize-hook={CUSTOMIZE_HOOK}"));
     // Behind this, a suite that begins with a hyphen is no option.
     arguments.extend(["--".to_owned(), bootstrap.suite.clone(), "-".to_owned()]);
@@ -151,7 +196,13 @@ impl Inputs {
             let file = below.join(certificate_name(index));
             fs_err::write(&file, pem).and_then(|()| open_up(&file, 0o644)).map_err(fail())?;
         }
-        for folder in [&path, &below] {
+        let machine = path.join("vm");
+        fs_err::create_dir(&machine).map_err(fail())?;
+        for (name, content) in MACHINE_FILES.iter().filter(|_| bootstrap.kernel) {
+            let file = machine.join(name);
+            fs_err::write(&file, content).and_then(|()| open_up(&file, 0o644)).map_err(fail())?;
+        }
+        for folder in [&path, &below, &machine] {
             open_up(folder, 0o755).map_err(fail())?;
         }
         let mut sources = None;

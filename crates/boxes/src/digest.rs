@@ -70,6 +70,13 @@ fn add_bootstrap(hasher: &mut Hasher, bootstrap: &Bootstrap) {
     for part in bootstrap::RECIPE {
         hasher.part(part);
     }
+    // Without a kernel nothing is added: boxes that were made before there was this choice are still the same.
+    if bootstrap.kernel {
+        hasher.part("kernel");
+        for part in bootstrap::machine_recipe() {
+            hasher.part(part);
+        }
+    }
 }
 
 fn add_build(hasher: &mut Hasher, build: &BoxBuild, around: &Surroundings<'_>) -> Result<()> {

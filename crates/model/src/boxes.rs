@@ -62,4 +62,6 @@ pub struct Bootstrap {
     pub packages: Vec<String>,
     /// The mirror; the host's own for that suite when there is none.
     pub mirror: Option<String>,
+    /// Whether a virtual machine can boot from it: it holds a kernel, an init of its own and an SSH server.
+    pub kernel: bool,
 }

@@ -89,6 +89,32 @@ async fn the_program_gets_suite_packages_mirror_certificates_and_proxies() {
 }
 
 #[tokio::test]
+async fn with_a_kernel_the_program_gets_what_a_virtual_machine_needs() {
+    let (_guard, folder) = temporary();
+    let script = r#"for a in "$@"; do echo "arg:$a"; done; ls -l "$RIG_VM"; cat "$RIG_VM/sshd_config""#;
+    let engine = Engine::default();
+    let mut source = bootstrap("bookworm", &["tini"]);
+    let BoxSource::Bootstrap(settings) = &mut source else { panic!() };
+    settings.kernel = true;
+    make(&engine, &program(&folder, script), &source, &HostTrust::default(), &context().0).await.unwrap();
+    let [Call::Import(_, root)] = &engine.calls()[..] else { panic!("{:?}", engine.calls()) };
+    let text = String::from_utf8(root.clone()).unwrap();
+    for part in [
+        "busybox-static,",
+        "openssh-server,",
+        ",tini\n",
+        "linux-image-cloud-",
+        "etc/s6/sshd/run",
+        "vm-finish",
+        "UsePAM no",
+    ] {
+        assert!(text.contains(part), "{part} is missing in {text}");
+    }
+    let hooks: Vec<_> = text.match_indices("arg:--customize-hook=").map(|(at, _)| at).collect();
+    assert!(hooks.len() == 3 && text[hooks[2]..].contains("policy-rc.d"), "caches are removed last");
+}
+
+#[tokio::test]
 async fn a_failure_fails_the_import_and_shows_the_last_lines() {
     let script = "printf half; for i in $(seq 40); do echo line $i >&2; done; echo 'E: no such suite' >&2; exit 3";
     let engine = Engine::default();

@@ -137,6 +137,11 @@ fn what_the_file_says_changes_the_hash() {
     assert_eq!(at.changed(|at| at.build("spark").artifacts.clear()), SPARK);
     assert_eq!(at.changed(|at| *at.source("debian") = bootstrap("bookworm", &["a"])), EVERYTHING);
     assert_eq!(at.changed(|at| *at.source("debian") = bootstrap("trixie", &["a"])), EVERYTHING);
+    let kernel = |at: &mut Setting| {
+        let BoxSource::Bootstrap(bootstrap) = at.source("debian") else { panic!("it comes from elsewhere") };
+        bootstrap.kernel = !bootstrap.kernel;
+    };
+    assert_eq!(at.changed(kernel), EVERYTHING);
     assert_eq!(at.changed(|at| at.host.platform = "linux/arm64".to_owned()), EVERYTHING, "another source");
     assert_eq!(at.changed(|at| at.host.engine = "linux/arm64".to_owned()), EVERYTHING);
 }

@@ -84,6 +84,7 @@ pub(crate) fn bootstrap(suite: &str, packages: &[&str]) -> BoxSource {
         suite: suite.to_owned(),
         packages,
         mirror: Some("http://mirror.example".to_owned()),
+        kernel: false,
     })
 }
 

@@ -239,8 +239,10 @@ fn bootstrap(eval: &mut Eval<'_, '_>, mut node: Reader<'_>) -> Option<Bootstrap>
         }
         list.finish(eval.cx);
     }
+    let kernel = node.block.one(eval.cx, "kernel");
+    let kernel = eval.flag(kernel).unwrap_or(false);
     node.finish(eval.cx);
-    Some(Bootstrap { suite: suite?, packages, mirror })
+    Some(Bootstrap { suite: suite?, packages, mirror, kernel })
 }
 
 /// Whether a text can be the name of a variable of the environment or of a build argument.

@@ -147,6 +147,7 @@ fn every_node_is_in_the_reference() {
         "arg",
         "bootstrap",
         "package",
+        "kernel",
         "image",
         "topology",
         "network",

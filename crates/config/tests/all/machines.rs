@@ -193,6 +193,17 @@ fn boxes_come_parents_first_and_sources_in_their_order() {
 }
 
 #[test]
+fn a_bootstrap_has_a_kernel_when_it_says_so() {
+    let kernel = |line: &str| {
+        let text = format!("workspace \"t\"\nbox \"a\" {{ bootstrap \"bookworm\" {{ {line} }} }}");
+        let [BoxSource::Bootstrap(bootstrap)] = &workspace(&text).boxes["a"].sources[..] else { panic!() };
+        bootstrap.kernel
+    };
+    assert!(kernel("kernel") && kernel("kernel #true"));
+    assert!(!kernel("kernel #false") && !kernel("package \"a\""));
+}
+
+#[test]
 fn five_hundred_machines_are_read_quickly() {
     let text = in_topology(
         "machine \"seed\"\nmachine \"node\" count=500 { hostname \"node{n}.lab\"; command \"{seed.ip}\" \"{ip}\" \"{node.count}\"; port 80 host=\"auto\"; env { A \"{host}\" }; after \"seed\"; ready tcp=80 }",

@@ -92,6 +92,7 @@ fn of_boxes() {
     one(&top("box \"a\" { build \"boxes/jvm\" { arg \"RIG_FROM\" 1 } }"), "rig sets it to the parent");
     one(&top("box \"a\" { image \"two words\" }"), "is not the name of an image");
     one(&top("box \"a\" { bootstrap \"bookworm\" { package \"a b\" } }"), "is not the name of a Debian package");
+    one(&top("box \"a\" { bootstrap \"bookworm\" { kernel \"6.1\" } }"), "kernel");
     one(&top("box \"a\" { image \"x\" }\nbox \"a\" { image \"y\" }"), "box `a` is declared twice");
 }
 

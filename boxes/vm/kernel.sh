@@ -1,0 +1,28 @@
+# mmdebstrap --customize-hook; $1 is the new root.
+# The kernel's package is unpacked, not installed: its scripts want an initrd to be made and a boot loader to be told, and
+# bring 100 MB of packages for that. rig makes the initrd, and the kernel is given to the machine from outside.
+set -eu
+root=$1
+arch=$(chroot "$root" dpkg --print-architecture)
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+# apt drops its rights when it downloads.
+chmod 777 "$folder"
+cd "$folder"
+export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
+# The kernel for virtual machines: fewer drivers, ext4 built in. The package of that name only names the present one.
+package=$(apt-cache depends "linux-image-cloud-$arch" | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+[ -n "$package" ] || { echo "E: the suite has no package linux-image-cloud-$arch" >&2; exit 1; }
+apt-get download -q "$package" >&2
+dpkg-deb --fsys-tarfile ./linux-image-*.deb | tar -x -C "$root" --keep-directory-symlink --exclude=./usr/share
+cd "$root"
+mv boot/vmlinuz-* boot/vmlinuz
+rm -f boot/config-* boot/System.map-*
+# Cards that only clouds have, machines in the machine, laboratory hardware, disks for others. What containers need stays:
+# overlay, bridges, veth, filters, file systems.
+for modules in lib/modules/*; do
+    for part in drivers/net/ethernet drivers/comedi drivers/target drivers/staging arch/x86/kvm; do
+        rm -rf "$modules/kernel/$part"
+    done
+    chroot . depmod "${modules##*/}"
+done
