@@ -19,6 +19,9 @@ use tokio::sync::mpsc;
 /// The kind of terminal that commands get: programs everywhere know it.
 const TERM: &str = "xterm-256color";
 
+/// How much is kept of what a command of rig's own says, in bytes.
+const SAID: usize = 4096;
+
 /// The code of a program that a signal ended, as shells have it.
 const SIGNALLED: i64 = 128;
 
@@ -35,6 +38,41 @@ impl OverSsh {
             return inner;
         }
         Arc::new(Self { inner, access: access.clone() })
+    }
+
+    /// Tells those of a machine's neighbours its name who were started before it was made.
+    async fn introduce(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
+        let Some(doors) = self.inner.doors() else { return Ok(()) };
+        for (id, hosts) in doors.strangers(cx, machine).await? {
+            if !self.access.has_door(&id) {
+                continue;
+            }
+            let doing = format!("telling machine {id} of machine {machine}");
+            let neighbour = MachineRef { workspace: machine.workspace.clone(), id };
+            let session = self.enter(cx, &doing, &neighbour).await?;
+            let line = format!("{}tee /etc/hosts >/dev/null", crate::provision::sudo(&session));
+            let tell = async {
+                let told = session.run(&line, Some(hosts.into()), SAID).await;
+                told.map_err(|error| failed(&doing, EngineError::ssh(&neighbour.id, error)))
+            };
+            let told = cx.run(&doing, tell).await?;
+            if !told.success() {
+                let why = String::from_utf8_lossy(&told.stderr).trim().to_owned();
+                return Err(ProviderError::failed(doing, why));
+            }
+        }
+        Ok(())
+    }
+
+    /// A connection to a machine that is there.
+    async fn enter(&self, cx: &Context, doing: &str, machine: &MachineRef) -> Result<rig_ssh::Session> {
+        match self.access.session(cx, &machine.id).await {
+            Ok(session) => Ok(session),
+            Err(error) => Err(match self.inner.inspect(cx, machine).await {
+                Ok(None) => ProviderError::Absent { doing: doing.to_owned(), what: format!("machine {machine}") },
+                _ => failed(doing, error),
+            }),
+        }
     }
 }
 
@@ -73,18 +111,20 @@ fn line(sudo: &str, request: &ExecRequest) -> String {
         words = ["env".to_owned()].into_iter().chain(set).chain(words).collect();
     }
     let words = words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
-    match &request.workdir {
+    // By a shell, which says what is missing with the code that everybody knows: sudo has one code for all.
+    let program = match &request.workdir {
         // The folder may be open to the user alone that the command is run as.
-        Some(folder) => line + &format!("/bin/sh -c {}", quote(&format!("cd {} && exec {words}", quote(folder)))),
-        None => line + &words,
-    }
+        Some(folder) => format!("cd {} && exec {words}", quote(folder)),
+        None => format!("exec {words}"),
+    };
+    line + &format!("/bin/sh -c {}", quote(&program))
 }
 
 #[async_trait]
 impl Exec for OverSsh {
     async fn exec(&self, cx: &Context, machine: &MachineRef, request: &ExecRequest) -> Result<ExecSession> {
         let doing = format!("running {} in machine {machine}", request.command.first().map_or("", String::as_str));
-        let session = self.access.session(cx, &machine.id).await.map_err(|error| failed(&doing, error))?;
+        let session = self.enter(cx, &doing, machine).await?;
         let terminal = request.terminal.map(|size| rig_ssh::Terminal {
             term: TERM.to_owned(),
             columns: u32::from(size.columns),
@@ -129,7 +169,7 @@ impl Exec for OverSsh {
 impl Dial for OverSsh {
     async fn dial(&self, cx: &Context, machine: &MachineRef, port: u16) -> Result<DialStream> {
         let doing = format!("connecting to port {port} of machine {machine}");
-        let session = self.access.session(cx, &machine.id).await.map_err(|error| failed(&doing, error))?;
+        let session = self.enter(cx, &doing, machine).await?;
         // Not through a forwarded port: the network that QEMU makes itself takes connections for which nobody listens.
         let tunnel =
             async { session.tunnel("127.0.0.1", port).await.map_err(|error| ProviderError::failed(&doing, error)) };
@@ -167,7 +207,8 @@ impl Provider for OverSsh {
             }
         }
         self.access.forget(&machine.id).await;
-        self.inner.start(cx, machine).await
+        self.inner.start(cx, machine).await?;
+        self.introduce(cx, machine).await
     }
     async fn stop(&self, cx: &Context, machine: &MachineRef, mode: StopMode) -> Result<()> {
         self.access.forget(&machine.id).await;
@@ -178,7 +219,8 @@ impl Provider for OverSsh {
         self.inner.destroy(cx, machine).await
     }
     async fn endpoint(&self, cx: &Context, machine: &MachineRef) -> Result<Option<Endpoint>> {
-        self.inner.endpoint(cx, machine).await
+        let seen = self.inner.inspect(cx, machine).await?;
+        Ok(seen.filter(|seen| seen.state.is_running()).map(|_| Endpoint::Exec))
     }
     fn images(&self) -> Option<&dyn Images> {
         self.inner.images()

@@ -267,6 +267,10 @@ pub trait Doors: Send + Sync {
 
     /// Where a running machine is entered; `None` when it does not run. Whether its server listens yet is not looked at.
     async fn door(&self, cx: &Context, machine: &MachineRef) -> Result<Option<Door>>;
+
+    /// What `/etc/hosts` has to hold in running neighbours of a machine that were started before it was made, and so do not know
+    /// its name.
+    async fn strangers(&self, cx: &Context, machine: &MachineRef) -> Result<Vec<(MachineId, String)>>;
 }
 
 /// Something that happened to a machine.

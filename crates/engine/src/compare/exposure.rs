@@ -10,25 +10,26 @@ use rig_model::MachineSpec;
 use rig_provider_api::Context;
 
 /// Prints processes with their rights: the kernel's own word. Processes that come after the list was made, as the helpers of
-/// this very program, are not in it.
+/// this very program, are not in it, nor are threads of the kernel itself, which have no memory.
 const PROCESSES: &str = r#"
 logins=
 for folder in /proc/[0-9]*; do
     pid=${folder#/proc/}
     [ "$pid" != "$$" ] || continue
-    uid= gid= name= effective= bounding= privileges=0 seccomp=0
+    uid= gid= name= memory= effective= bounding= privileges=0 seccomp=0
     while read -r key value rest; do
         case $key in
         Name:) name=$value${rest:+ $rest} ;;
         Uid:) uid=$value ;;
         Gid:) gid=$value ;;
+        VmSize:) memory=$value ;;
         CapEff:) effective=$value ;;
         CapBnd:) bounding=$value ;;
         NoNewPrivs:) privileges=$value ;;
         Seccomp:) seccomp=$value; break ;;
         esac
     done 2>/dev/null <"$folder/status"
-    [ -n "$bounding" ] || continue
+    [ -n "$memory" ] && [ -n "$bounding" ] || continue
     case $name in sshd | dropbear | telnetd | agetty | getty) logins=$logins$name' runs
 ' ;; esac
     printf '%s %s %s %s %s %s %s %s\t' "$pid" "$uid" "$gid" "$effective" "$bounding" "$privileges" "$seccomp" "$name"

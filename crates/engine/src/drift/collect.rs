@@ -28,16 +28,17 @@ elif [ -f /lib/apk/db/installed ]; then
 fi
 "#;
 
-/// Prints what runs and listens, each part behind a NUL. Both are told by the kernel, for `ps` and `ss` are in few boxes.
+/// Prints what runs and listens, each part behind a NUL. Both are told by the kernel, for `ps` and `ss` are in few boxes. Threads
+/// of the kernel itself, which come and go, have no memory.
 const RUNNING: &str = r#"
 printf '\0'
 for folder in /proc/[0-9]*; do
     [ "${folder#/proc/}" != "$$" ] || continue
-    name= user=
+    name= user= memory=
     while read -r key value rest; do
-        case $key in Name:) name=$value ;; Uid:) user=$value; break ;; esac
+        case $key in Name:) name=$value ;; Uid:) user=$value ;; VmSize:) memory=$value; break ;; esac
     done 2>/dev/null <"$folder/status"
-    [ -z "$user" ] || printf '%s %s\n' "$user" "$name"
+    [ -z "$memory" ] || printf '%s %s\n' "$user" "$name"
 done
 printf '\0'
 cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true

@@ -7,10 +7,14 @@ use std::{fmt, time::Duration};
 
 /// What a case needs beyond machines' lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "all but the first are named after the accessor of the seam")]
+#[expect(missing_docs, reason = "most are named after the accessor of the seam")]
 pub enum Need {
     /// Real processes on a real kernel: see [`Fixture::real`].
     Real,
+    /// Machines that are one service: see [`Fixture::service`].
+    Service,
+    /// Boxes from a Dockerfile: see [`Fixture::builds`].
+    Build,
     Images,
     Exec,
     Logs,
@@ -120,6 +124,8 @@ impl Case {
     pub fn missing(&self, provider: &dyn Provider, fixture: &Fixture) -> Option<Need> {
         self.needs.iter().copied().find(|need| !match need {
             Need::Real => fixture.real,
+            Need::Service => fixture.service,
+            Need::Build => fixture.builds,
             Need::Changes => provider.changes().is_some(),
             Need::Usage => provider.usage().is_some(),
             Need::Images => provider.images().is_some(),

@@ -14,7 +14,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!(a_mebibyte_goes_through_and_back, Exec),
         case!(dropped_input_is_closed_input, Exec),
         case!(without_input_a_reader_ends, Exec),
-        case!(the_environment_is_the_machines_and_the_requests, Exec),
+        case!(the_environment_is_the_machines_and_the_requests, Exec, Service),
         case!(user_and_folder_are_the_requests, Exec),
         case!(a_program_that_is_not_there_fails, Exec),
         case!(a_machine_that_does_not_run_runs_no_commands, Exec),
@@ -138,6 +138,8 @@ async fn a_machine_that_does_not_run_runs_no_commands(stage: &Stage<'_>) -> Outc
 
 async fn commands_run_beside_each_other(stage: &Stage<'_>) -> Outcome {
     let machine = stage.running("busy").await?;
+    // A machine that has to boot first has done so then.
+    stage.shell(&machine, "true").await?;
     let slow = stage.shell(&machine, "sleep 3; echo slow");
     let quick = async {
         let ran = stage.shell(&machine, "echo quick").await;

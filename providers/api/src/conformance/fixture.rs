@@ -17,6 +17,11 @@ pub struct Fixture {
     pub image: String,
     /// Whether machines are real processes on a real kernel with a real network.
     pub real: bool,
+    /// Whether a machine is one service: its process 1 is the command that it was made with, and its end is the machine's. Not so
+    /// where a machine has an init of its own.
+    pub service: bool,
+    /// Whether boxes are built from a Dockerfile.
+    pub builds: bool,
     /// Address ranges that nothing else uses, of at least 16 addresses each.
     pub subnets: [Ipv4Net; 2],
     /// Runs until it is stopped and ends with 0 on TERM.
@@ -46,6 +51,8 @@ impl Fixture {
             box_name,
             image,
             real: false,
+            service: true,
+            builds: true,
             subnets,
             long_running: Self::shell("trap 'exit 0' TERM; sleep 3600 & wait"),
             ignores_term: Self::shell("trap '' TERM; sleep 3600"),

@@ -9,9 +9,9 @@ use rig_model::{Bytes, MachineState, MilliCpus};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        case!(the_kernel_knows_the_limits, Exec, Real),
-        case!(too_much_memory_is_told_as_such, Real),
-        case!(too_many_processes_are_refused, Exec, Real),
+        case!(the_kernel_knows_the_limits, Exec, Real, Service),
+        case!(too_much_memory_is_told_as_such, Real, Service),
+        case!(too_many_processes_are_refused, Exec, Real, Service),
     ]
 }
 

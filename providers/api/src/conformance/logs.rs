@@ -12,12 +12,12 @@ use std::time::Duration;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        case!(both_streams_are_kept, Logs),
-        case!(the_tail_is_the_last_lines, Logs),
-        case!(time_stamps_are_added, Logs),
-        case!(following_ends_with_the_machine, Logs),
-        case!(following_shows_lines_as_they_come, Logs),
-        case!(a_log_goes_on_after_a_restart, Logs),
+        case!(both_streams_are_kept, Logs, Service),
+        case!(the_tail_is_the_last_lines, Logs, Service),
+        case!(time_stamps_are_added, Logs, Service),
+        case!(following_ends_with_the_machine, Logs, Service),
+        case!(following_shows_lines_as_they_come, Logs, Service),
+        case!(a_log_goes_on_after_a_restart, Logs, Service),
         case!(an_absent_machine_has_no_log, Logs),
     ]
 }

@@ -14,11 +14,11 @@ pub(super) fn cases() -> Vec<Case> {
         case!(creating_twice_at_once_is_creating_once, Networks),
         case!(another_range_is_refused_and_left_alone, Networks),
         case!(removing_what_is_absent_succeeds, Networks),
-        case!(address_and_host_name_are_there_when_process_one_begins, Networks, Logs),
-        case!(every_address_is_there_when_process_one_begins, Networks, Logs, Real),
+        case!(address_and_host_name_are_there_when_process_one_begins, Networks, Logs, Service),
+        case!(every_address_is_there_when_process_one_begins, Networks, Logs, Real, Service),
         case!(addresses_stay_across_a_stop, Networks, Exec),
         case!(neighbours_are_found_by_name, Networks, Exec, Real),
-        case!(another_network_is_out_of_reach, Networks, Exec, Real),
+        case!(another_network_is_out_of_reach, Networks, Exec, Real, Service),
         case!(an_internal_network_is_seen_as_one, Networks),
     ]
 }
@@ -124,8 +124,16 @@ fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
     list
 }
 
-/// Prints the address of a name, without the name server's own.
+/// Prints the address of a name, as programs find it: where the library can be asked, names may stand in a file.
 fn lookup(name: &str) -> String {
+    format!(
+        "if command -v getent >/dev/null; then getent ahostsv4 {name} | awk '{{ print $1; exit }}'; else {}; fi",
+        asked(name)
+    )
+}
+
+/// Prints the address of a name as a name server says it, without the name server's own.
+fn asked(name: &str) -> String {
     format!("nslookup -type=a {name} | awk '/^Name/ {{ found = 1 }} found && /^Address/ {{ print $NF; exit }}'")
 }
 

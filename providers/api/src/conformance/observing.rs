@@ -12,10 +12,10 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case!(the_backend_says_what_it_has),
         case!(a_machine_is_found_in_every_state),
-        case!(an_exit_code_is_kept),
+        case!(an_exit_code_is_kept, Service),
         case!(what_it_was_made_from_is_seen),
         case!(a_changed_file_shows_as_drift),
-        case!(values_of_the_environment_are_sealed),
+        case!(values_of_the_environment_are_sealed, Service),
         case!(other_workspaces_are_not_seen),
         case!(ranges_of_other_workspaces_are_seen, Networks),
     ]

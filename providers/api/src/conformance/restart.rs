@@ -11,7 +11,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![case!(a_failing_service_is_started_again), case!(what_was_stopped_stays_stopped), case!(success_is_no_failure)]
+    vec![
+        case!(a_failing_service_is_started_again, Service),
+        case!(what_was_stopped_stays_stopped, Service),
+        case!(success_is_no_failure, Service),
+    ]
 }
 
 async fn a_failing_service_is_started_again(stage: &Stage<'_>) -> Outcome {

@@ -9,13 +9,13 @@ use rig_model::{ResolvedMachine, Security, TmpfsSpec};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        case!(capabilities_are_the_minimal_list, Exec, Real),
-        case!(capabilities_are_taken_and_given, Exec, Real),
-        case!(dropping_all_leaves_none, Exec, Real),
-        case!(no_new_privileges_unless_asked_for, Exec, Real),
-        case!(a_read_only_root_cannot_be_written, Exec),
-        case!(folders_in_memory_are_as_asked, Exec, Real),
-        case!(the_service_runs_as_its_user, Exec),
+        case!(capabilities_are_the_minimal_list, Exec, Real, Service),
+        case!(capabilities_are_taken_and_given, Exec, Real, Service),
+        case!(dropping_all_leaves_none, Exec, Real, Service),
+        case!(no_new_privileges_unless_asked_for, Exec, Real, Service),
+        case!(a_read_only_root_cannot_be_written, Exec, Service),
+        case!(folders_in_memory_are_as_asked, Exec, Real, Service),
+        case!(the_service_runs_as_its_user, Exec, Service),
     ]
 }
 

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        case!(a_life_is_told_from_start_to_end, Watch),
-        case!(nothing_is_missed_after_opening, Watch),
-        case!(a_stop_is_told_as_an_end, Watch),
-        case!(other_workspaces_are_not_told_of, Watch),
+        case!(a_life_is_told_from_start_to_end, Watch, Service),
+        case!(nothing_is_missed_after_opening, Watch, Service),
+        case!(a_stop_is_told_as_an_end, Watch, Service),
+        case!(other_workspaces_are_not_told_of, Watch, Service),
     ]
 }
 
