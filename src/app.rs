@@ -13,7 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rig_boxes::{ArtifactStore, BoxHost, BoxPlans, FetchSettings, PlanBoxes};
 use rig_config::{Loaded, Overrides};
 use rig_engine::{
-    Access, BoxChoice, BoxTable, EngineError, Engines, Executor, Interrupt, Provisioning, Report, Selection, Session,
+    BoxChoice, BoxTable, EngineError, Engines, Executor, Interrupt, Provisioning, Report, Selection, Session,
 };
 use rig_model::{
     BoxName, BoxSource, Event, HostTrust, MachineSpec, Observed, ObservedBox, Plan, ProviderId, Workspace,

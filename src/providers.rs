@@ -9,10 +9,86 @@ use rig_model::Workspace;
 use rig_provider_api::Provider;
 use std::sync::Arc;
 
-/// Connects to every provider that there is, whichever the file names: a machine may still be where an earlier version of the
-/// file put it. Checking the machines says which of them name one that there is not, and where.
+/// The name of the provider that is taken where the file names none; see `rig-config`.
+const DOCKER: &str = "docker";
+
+/// The name of the provider of virtual machines.
+const QEMU: &str = "qemu";
+
+/// What installs QEMU on Debian and its relatives.
+pub(crate) const QEMU_PACKAGES: [&str; 2] =
+    [if cfg!(target_arch = "aarch64") { "qemu-system-arm" } else { "qemu-system-x86" }, "qemu-utils"];
+
+/// Connects to the providers that the file names, and to those that may still have a machine from an earlier version of the
+/// file; these need not be there. Checking the machines says which of them name one that there is not, and where.
 pub(crate) async fn connect(app: &App, workspace: &Workspace, start: Start) -> Result<Vec<Arc<dyn Provider>>, Failure> {
-    Ok(vec![docker(app, Some(workspace), start).await?])
+    let mut providers = Vec::new();
+    if needs_qemu(workspace) || has_virtual_machines(app, workspace) {
+        providers.push(qemu(app).ok_or_else(|| no_qemu(app))?);
+    }
+    let others = needs_docker(workspace);
+    match docker(app, Some(workspace), if others { start } else { Start::Never }).await {
+        Ok(docker) => providers.push(docker),
+        Err(error) if others => return Err(error),
+        // Nobody asked for containers.
+        Err(_) => {}
+    }
+    Ok(providers)
+}
+
+/// Whether a machine of the file is brought up by a provider.
+fn names(workspace: &Workspace, provider: &str) -> bool {
+    workspace.machines().any(|machine| machine.provider.as_str() == provider)
+}
+
+/// Whether the file needs the engine of containers.
+pub(crate) fn needs_docker(workspace: &Workspace) -> bool {
+    workspace.machines().next().is_none() || names(workspace, DOCKER)
+}
+
+/// Whether the file needs QEMU.
+pub(crate) fn needs_qemu(workspace: &Workspace) -> bool {
+    names(workspace, QEMU)
+}
+
+/// Virtual machines, where QEMU is installed.
+#[cfg(unix)]
+pub(crate) fn qemu(app: &App) -> Option<Arc<dyn Provider>> {
+    let programs = rig_provider_qemu::Programs::find(&app.settings.path)?;
+    Some(Arc::new(rig_provider_qemu::QemuProvider::new(layout(app), programs)))
+}
+
+/// Whether QEMU has machines of the workspace.
+#[cfg(unix)]
+fn has_virtual_machines(app: &App, workspace: &Workspace) -> bool {
+    layout(app).has_machines(&workspace.name)
+}
+
+#[cfg(unix)]
+fn layout(app: &App) -> rig_provider_qemu::QemuLayout {
+    rig_provider_qemu::QemuLayout::new(app.settings.dirs.virtual_machines())
+}
+
+#[cfg(not(unix))]
+fn has_virtual_machines(_: &App, _: &Workspace) -> bool {
+    false
+}
+
+/// QEMU's monitor is spoken with over a socket that this platform does not have in the same form.
+#[cfg(not(unix))]
+pub(crate) fn qemu(_: &App) -> Option<Arc<dyn Provider>> {
+    None
+}
+
+fn no_qemu(app: &App) -> Failure {
+    Failure::Host {
+        message: "the file names provider qemu, and QEMU is not on the PATH".to_owned(),
+        hint: Some(if cfg!(unix) {
+            crate::packages::hint(app, &QEMU_PACKAGES.join(" "))
+        } else {
+            "virtual machines of QEMU need Linux or macOS".to_owned()
+        }),
+    }
 }
 
 /// Connects to the engine of containers.

@@ -31,6 +31,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ),
         ("rig-provider-docker", &["rig-model", "rig-provider-api"][..]),
         ("rig-provider-fake", &["rig-model", "rig-provider-api"][..]),
+        ("rig-provider-qemu", &["rig-model", "rig-provider-api"][..]),
         (
             "rig",
             &[
@@ -44,6 +45,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "rig-engine",
                 "rig-provider-api",
                 "rig-provider-docker",
+                "rig-provider-qemu",
                 "rig-ssh",
             ][..],
         ),

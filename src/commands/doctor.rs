@@ -8,7 +8,7 @@ use crate::{
     render::Paint,
 };
 use rig_engine::{EngineError, Engines, Selection, Session, reconcile};
-use rig_model::{BoxSource, Bytes, EngineFacts};
+use rig_model::{BoxSource, Bytes, EngineFacts, Workspace};
 use rig_provider_api::{Context, ObserveScope, Provider};
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
@@ -31,9 +31,9 @@ struct Finding {
     verdict: Verdict,
     detail: String,
     hint: Option<String>,
-    /// A package whose installation mends it.
+    /// Packages whose installation mends it.
     #[serde(skip)]
-    package: Option<&'static str>,
+    packages: &'static [&'static str],
 }
 
 #[derive(Serialize)]
@@ -44,16 +44,16 @@ struct Document<'a> {
 
 impl Finding {
     fn ok(check: &'static str, detail: impl Into<String>) -> Self {
-        Self { check, verdict: Verdict::Ok, detail: detail.into(), hint: None, package: None }
+        Self { check, verdict: Verdict::Ok, detail: detail.into(), hint: None, packages: &[] }
     }
     fn failed(check: &'static str, detail: impl Into<String>, hint: Option<String>) -> Self {
-        Self { check, verdict: Verdict::Failed, detail: detail.into(), hint, package: None }
+        Self { check, verdict: Verdict::Failed, detail: detail.into(), hint, packages: &[] }
     }
     fn warning(check: &'static str, detail: impl Into<String>, hint: Option<String>) -> Self {
-        Self { check, verdict: Verdict::Warning, detail: detail.into(), hint, package: None }
+        Self { check, verdict: Verdict::Warning, detail: detail.into(), hint, packages: &[] }
     }
-    fn mended_by(mut self, package: &'static str) -> Self {
-        self.package = Some(package);
+    fn mended_by(mut self, packages: &'static [&'static str]) -> Self {
+        self.packages = packages;
         self
     }
 }
@@ -62,8 +62,10 @@ impl Finding {
 pub(crate) async fn run(app: &App, arguments: &crate::cli::Doctor) -> Result<(), Failure> {
     let cx = app.context(Duration::from_secs(1800));
     let mut findings = examine(app, &cx).await;
-    if arguments.fix && findings.iter().any(|finding| finding.verdict == Verdict::Failed || finding.package.is_some()) {
-        let wanted: Vec<&'static str> = findings.iter().filter_map(|finding| finding.package).collect();
+    if arguments.fix
+        && findings.iter().any(|finding| finding.verdict == Verdict::Failed || !finding.packages.is_empty())
+    {
+        let wanted: Vec<&'static str> = findings.iter().flat_map(|finding| finding.packages).copied().collect();
         if !wanted.is_empty() {
             packages::install(app, &cx, &wanted).await?;
         }
@@ -97,11 +99,18 @@ pub(crate) async fn run(app: &App, arguments: &crate::cli::Doctor) -> Result<(),
 async fn examine(app: &App, cx: &Context) -> Vec<Finding> {
     let mut findings = Vec::new();
     let opened = workspace(app, &mut findings);
-    let engine = engine(app, cx, opened.as_ref(), &mut findings).await;
+    let of_file = |needs: fn(&Workspace) -> bool| opened.as_ref().is_some_and(|opened| needs(&opened.loaded.workspace));
+    let engine = if opened.is_none() || of_file(providers::needs_docker) {
+        engine(app, cx, opened.as_ref(), &mut findings).await
+    } else {
+        None
+    };
+    let machines = if of_file(providers::needs_qemu) { qemu(app, cx, &mut findings).await } else { None };
     if let Some(opened) = &opened {
         bootstrap(app, opened, &mut findings);
-        if let Some((provider, facts)) = &engine {
-            with_engine(opened, provider, facts, cx, &mut findings).await;
+        let there: Vec<_> = engine.into_iter().chain(machines).collect();
+        if !there.is_empty() {
+            with_engines(opened, &there, cx, &mut findings).await;
         }
     }
     disk(app, &mut findings);
@@ -165,7 +174,27 @@ async fn engine(
                 packages::hint(app, "docker.io")
             };
             let finding = Finding::failed("engine", error.to_string(), Some(hint));
-            findings.push(if installed { finding } else { finding.mended_by("docker.io") });
+            findings.push(if installed { finding } else { finding.mended_by(&["docker.io"]) });
+            None
+        }
+    }
+}
+
+/// Virtual machines need QEMU.
+async fn qemu(app: &App, cx: &Context, findings: &mut Vec<Finding>) -> Option<(Arc<dyn Provider>, EngineFacts)> {
+    let Some(provider) = providers::qemu(app) else {
+        let hint = Some(packages::hint(app, &providers::QEMU_PACKAGES.join(" ")));
+        let finding = Finding::failed("qemu", "not on this host; the file names it", hint);
+        findings.push(finding.mended_by(&providers::QEMU_PACKAGES));
+        return None;
+    };
+    match provider.probe(cx).await {
+        Ok(facts) => {
+            findings.push(Finding::ok("qemu", format!("{} at {}", facts.version, facts.endpoint)));
+            Some((provider, facts))
+        }
+        Err(error) => {
+            findings.push(Finding::failed("qemu", error.to_string(), error.hint().map(str::to_owned)));
             None
         }
     }
@@ -183,24 +212,24 @@ fn bootstrap(app: &App, opened: &Opened, findings: &mut Vec<Finding>) {
             let detail = format!("not on this host; box {} is made with it", spec.name);
             if spec.sources.len() > 1 {
                 Finding::warning("mmdebstrap", format!("{detail}, or pulled from a registry instead"), hint)
-                    .mended_by("mmdebstrap")
+                    .mended_by(&["mmdebstrap"])
             } else {
-                Finding::failed("mmdebstrap", detail, hint).mended_by("mmdebstrap")
+                Finding::failed("mmdebstrap", detail, hint).mended_by(&["mmdebstrap"])
             }
         }
     });
 }
 
-/// What only makes sense next to an engine: budget and ports.
-async fn with_engine(
+/// What only makes sense next to engines: budget and ports.
+async fn with_engines(
     opened: &Opened,
-    provider: &Arc<dyn Provider>,
-    facts: &EngineFacts,
+    there: &[(Arc<dyn Provider>, EngineFacts)],
     cx: &Context,
     findings: &mut Vec<Finding>,
 ) {
     let (workspace, folder) = (opened.loaded.workspace.clone(), opened.loaded.folder.clone());
-    let session = Session::new(workspace, folder, [provider.clone()], Vec::new(), opened.layout.clone());
+    let providers = there.iter().map(|(provider, _)| provider.clone());
+    let session = Session::new(workspace, folder, providers, Vec::new(), opened.layout.clone());
     let observed = match session.observe(cx, ObserveScope::ALL).await {
         Ok(observed) => observed,
         Err(error) => {
@@ -208,7 +237,7 @@ async fn with_engine(
             return;
         }
     };
-    let engines = Engines::from([(provider.id().clone(), facts.clone())]);
+    let engines: Engines = there.iter().map(|(provider, facts)| (provider.id().clone(), facts.clone())).collect();
     match reconcile::check_budget(&session.workspace, &observed, &|_| true, &engines) {
         Ok(notes) if notes.is_empty() => {
             findings.push(Finding::ok("budget", "memory and processors suffice for every machine"));
@@ -219,11 +248,14 @@ async fn with_engine(
         Err(error) => findings.push(Finding::failed("budget", error.to_string(), error.hint())),
     }
     findings.push(match session.validate(&Selection::All) {
-        Ok(()) => Finding::ok("provider", format!("{} can do what the file asks for", provider.id())),
+        Ok(()) => {
+            let names: Vec<&str> = there.iter().map(|(provider, _)| provider.id().as_str()).collect();
+            Finding::ok("provider", format!("{} can do what the file asks for", names.join(" and ")))
+        }
         Err(error) => Finding::failed("provider", error.to_string(), error.hint()),
     });
     let mut seen = observed;
-    if facts.local {
+    if there.iter().any(|(_, facts)| facts.local) {
         session.add_host_ports(&mut seen);
     }
     findings.push(match reconcile::HostPorts::assign(&session.workspace, &seen, &|_| true) {

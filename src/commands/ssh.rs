@@ -9,7 +9,7 @@ use crate::{
     terminal,
 };
 use futures_util::StreamExt;
-use rig_engine::{Access, EngineError, Session, one_machine};
+use rig_engine::{EngineError, Session, one_machine};
 use rig_model::{MachineId, Observed};
 use rig_provider_api::ObserveScope;
 use rig_ssh::{Event, ExecCommand, Output, Running, forward_local, quote};

@@ -1,7 +1,7 @@
 //! `rig ssh-config`
 
 use crate::{app::App, cli::Targets, engine_choice::Start, failure::Failure};
-use rig_engine::{Access, Selection};
+use rig_engine::Selection;
 use rig_model::{MachineSpec, MachineState, ObservedMachine};
 use rig_provider_api::ObserveScope;
 use rig_state::write_atomically;

@@ -2,7 +2,7 @@
 
 use super::ssh::{mutable, patience};
 use crate::{app::App, cli::Upload, engine_choice::Start, failure::Failure};
-use rig_engine::{Access, EngineError};
+use rig_engine::EngineError;
 use rig_model::{Event, OWN_FOLDER, OpId, Outcome, Phase, Progress, seconds};
 use rig_provider_api::ObserveScope;
 use rig_ssh::transfer::{UploadOptions, UploadSource, upload};

@@ -218,6 +218,12 @@ impl UserDirs {
         self.data.join("boxes")
     }
 
+    /// The folder of virtual machines and their disks, of all workspaces. Its file names are the provider's own.
+    #[must_use]
+    pub fn virtual_machines(&self) -> Utf8PathBuf {
+        self.data.join("qemu")
+    }
+
     /// File names of the private dockerd below [`UserDirs::data`].
     #[must_use]
     pub fn engine_layout(&self) -> EngineLayout {

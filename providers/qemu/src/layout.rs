@@ -4,7 +4,7 @@
 //! ROOT/
 //!   boxes/NAME-DIGEST/        box.json, disk.img, kernel, initrd
 //!   machines/WORKSPACE.TOPOLOGY.MACHINE/
-//!                             machine.json, disk.qcow2, seed.img, console.log
+//!                             machine.json, keys.json, disk.qcow2, seed.img, console.log
 //!   networks/WORKSPACE.TOPOLOGY.NETWORK.json
 //!   run/IDENTITY.sock, .pid   while a machine runs
 //! ```
@@ -15,7 +15,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rig_model::{BoxName, Digest, MachineId, Name};
 use rig_provider_api::MachineRef;
 
-/// What the name of a folder begins with that is being made. Names of workspaces and boxes begin with a letter.
+/// What the name of a folder begins with that is being made or removed. Names of workspaces and boxes begin with a letter.
 const MAKING: &str = ".making-";
 
 /// rig's folder for QEMU.
@@ -31,12 +31,15 @@ impl QemuLayout {
         Self { root }
     }
 
-    pub(crate) fn boxes(&self) -> Utf8PathBuf {
-        self.root.join("boxes")
+    /// Whether there are machines of a workspace.
+    #[must_use]
+    pub fn has_machines(&self, workspace: &Name) -> bool {
+        let names = crate::files::names(&self.machines()).unwrap_or_default();
+        names.iter().any(|name| name.split('.').next() == Some(workspace.as_str()))
     }
 
-    pub(crate) fn a_box(&self, name: &BoxName, digest: &Digest) -> BoxPlace {
-        BoxPlace(self.boxes().join(format!("{name}-{}", digest.short())))
+    pub(crate) fn boxes(&self) -> Utf8PathBuf {
+        self.root.join("boxes")
     }
 
     pub(crate) fn machines(&self) -> Utf8PathBuf {
@@ -84,6 +87,10 @@ impl MachinePlace {
         self.0.join("disk.qcow2")
     }
 
+    pub(crate) fn keys(&self) -> Utf8PathBuf {
+        self.0.join("keys.json")
+    }
+
     pub(crate) fn seed(&self) -> Utf8PathBuf {
         self.0.join("seed.img")
     }
@@ -92,7 +99,8 @@ impl MachinePlace {
         self.0.join("console.log")
     }
 
-    /// Where the machine is made before it gets its name.
+    /// Where the machine is made before it gets its name: each time elsewhere, because a program of a call that was cut may
+    /// still write in the place of the last time.
     pub(crate) fn making(&self) -> Self {
         Self(making(&self.0))
     }
@@ -119,7 +127,7 @@ impl BoxPlace {
         self.0.join("initrd")
     }
 
-    /// Where the box is made before it gets its name.
+    /// Where the box is made before it gets its name, each time elsewhere.
     pub(crate) fn making(&self) -> Self {
         Self(making(&self.0))
     }
@@ -130,8 +138,21 @@ pub(crate) fn is_being_made(path: &Utf8Path) -> bool {
     path.file_name().is_some_and(|name| name.starts_with(MAKING))
 }
 
+/// The folder of a box, which is its reference.
+pub(crate) fn box_name(name: &BoxName, digest: &Digest) -> String {
+    format!("{name}-{}", digest.short())
+}
+
+/// What earlier calls that were cut have left of something in its folder.
+pub(crate) fn remains(path: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Vec::new() };
+    let begin = format!("{MAKING}{name}.");
+    let names = crate::files::names(folder).unwrap_or_default().into_iter();
+    names.filter(|name| name.starts_with(&begin)).map(|name| folder.join(name)).collect()
+}
+
 fn making(path: &Utf8Path) -> Utf8PathBuf {
-    path.with_file_name(format!("{MAKING}{}", path.file_name().unwrap_or_default()))
+    path.with_file_name(format!("{MAKING}{}.{:08x}", path.file_name().unwrap_or_default(), rand::random::<u32>()))
 }
 
 /// Names hold no dots.

@@ -5,9 +5,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, Lines, ReadHalf, WriteHalf};
 
-/// The pause between two looks at a job.
-const LOOK: std::time::Duration = std::time::Duration::from_millis(20);
-
 /// A connection to one virtual machine's monitor, after the greeting. A monitor serves one connection at a time.
 pub(crate) struct Monitor<S> {
     lines: Lines<BufReader<ReadHalf<S>>>,
@@ -47,14 +44,6 @@ struct Refusal {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Status {
     pub(crate) status: String,
-}
-
-/// A job that goes on after its command was answered.
-#[derive(Deserialize)]
-struct Job {
-    id: String,
-    status: String,
-    error: Option<String>,
 }
 
 impl<S: AsyncRead + AsyncWrite> Monitor<S> {
@@ -103,43 +92,6 @@ impl<S: AsyncRead + AsyncWrite> Monitor<S> {
         let answer = self.ask(cx, doing, "query-uuid", json!({})).await?;
         let uuid = answer.get("UUID").and_then(Value::as_str);
         uuid.map(str::to_owned).ok_or_else(|| ProviderError::failed(doing, format!("it answers {answer}")))
-    }
-
-    /// Gives a line of the monitor for people, and fails with what it says: it says nothing when all went well.
-    ///
-    /// # Errors
-    /// As [`Self::ask`], and what it says.
-    pub(crate) async fn human(&mut self, cx: &Context, doing: &str, line: &str) -> Result<()> {
-        let arguments = json!({ "command-line": line });
-        let answer = self.ask(cx, doing, "human-monitor-command", arguments).await?;
-        match answer.as_str().map(str::trim) {
-            Some("") => Ok(()),
-            Some(said) => Err(ProviderError::failed(doing, said)),
-            None => Err(ProviderError::failed(doing, format!("it answers {answer}"))),
-        }
-    }
-
-    /// Runs a job to its end. QEMU answers such a command before the job has begun: what becomes of it is asked for. A job that
-    /// fails is dismissed like one that succeeds.
-    ///
-    /// # Errors
-    /// As [`Self::ask`], and the job's own.
-    pub(crate) async fn job(&mut self, cx: &Context, doing: &str, command: &str, mut arguments: Value) -> Result<()> {
-        let id = format!("rig-{:08x}", rand::random::<u32>());
-        arguments["job-id"] = json!(id);
-        self.ask(cx, doing, command, arguments).await?;
-        loop {
-            let answer = self.ask(cx, doing, "query-jobs", json!({})).await?;
-            let jobs: Vec<Job> = serde_json::from_value(answer).map_err(|error| ProviderError::failed(doing, error))?;
-            let Some(job) = jobs.into_iter().find(|job| job.id == id) else {
-                return Err(ProviderError::failed(doing, "QEMU knows nothing of the job any more"));
-            };
-            if job.status == "concluded" {
-                self.ask(cx, doing, "job-dismiss", json!({ "id": id })).await?;
-                return job.error.map_or(Ok(()), |error| Err(ProviderError::failed(doing, error)));
-            }
-            tokio::time::sleep(LOOK).await;
-        }
     }
 
     /// Waits until something of this name happens, or QEMU closes the connection, as it does when it ends.
@@ -235,13 +187,10 @@ mod tests {
             GREETING,
             r#"{"return": {}}"#,
             r#"{"error": {"class": "GenericError", "desc": "there is no such disk"}}"#,
-            r#"{"return": "could not set up host forwarding rule\r\n"}"#,
         ]);
         let mut monitor = Monitor::greet(&cx(), stream).await.unwrap();
         let refused = monitor.ask(&cx(), "ejecting", "eject", json!({})).await.unwrap_err().to_string();
         assert_eq!(refused, "ejecting: there is no such disk");
-        let refused = monitor.human(&cx(), "forwarding", "hostfwd_add").await.unwrap_err().to_string();
-        assert_eq!(refused, "forwarding: could not set up host forwarding rule");
     }
 
     #[tokio::test]

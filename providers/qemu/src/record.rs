@@ -1,8 +1,13 @@
 //! What is written beside a machine's disk: everything that an observation tells and a start needs.
 
-use crate::seed::Card;
+use crate::{
+    files,
+    layout::{self, MachinePlace},
+    seed::Card,
+};
+use camino::Utf8Path;
 use jiff::Timestamp;
-use rig_model::{Bytes, Digest, Field, MachineId, MilliCpus, Name, PublishedPort};
+use rig_model::{Bytes, Digest, Exit, Field, MachineId, MilliCpus, Name, PublishedPort};
 use rig_provider_api::{ProviderError, Result};
 use serde::{Deserialize, Serialize};
 
@@ -12,9 +17,10 @@ const FORMAT: u32 = 1;
 /// A machine as it was made, and as it was last started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
-    format: u32,
+    pub(crate) format: u32,
     /// Its own identity, which it tells through its monitor.
     pub(crate) identity: String,
+    pub(crate) workspace: Name,
     pub(crate) id: MachineId,
     pub(crate) group: Name,
     pub(crate) index: Option<u32>,
@@ -28,6 +34,8 @@ pub(crate) struct Record {
     pub(crate) cpus: MilliCpus,
     /// Its cards, the first of which leads out.
     pub(crate) cards: Vec<NetworkCard>,
+    /// Whether it is kept from reaching the outside.
+    pub(crate) restricted: bool,
     pub(crate) ports: Vec<PublishedPort>,
     pub(crate) created: Timestamp,
     /// What its present or last run is known by.
@@ -52,10 +60,35 @@ pub(crate) struct Run {
     pub(crate) ssh: u16,
     /// Where the console's file ended when it began, in bytes.
     pub(crate) console: u64,
+    /// How it was ended; nothing while it runs, and of a machine that ended by itself.
+    pub(crate) ended: Option<Exit>,
 }
 
 impl Record {
-    pub(crate) fn parse(path: &camino::Utf8Path, text: &str) -> Result<Self> {
+    /// The version that is written now.
+    pub(crate) const FORMAT: u32 = FORMAT;
+
+    /// What lies in a machine's folder; nothing where there is no machine.
+    pub(crate) fn load(place: &MachinePlace) -> Result<Option<Self>> {
+        let path = place.record();
+        files::read(&path)?.map(|text| Self::parse(&path, &text)).transpose()
+    }
+
+    pub(crate) fn save(&self, place: &MachinePlace) -> Result<()> {
+        files::write(&place.record(), self.text().as_bytes())
+    }
+
+    /// All machines of all workspaces.
+    pub(crate) fn all(folder: &Utf8Path) -> Result<Vec<Self>> {
+        let places = files::names(folder)?.into_iter().map(|name| MachinePlace(folder.join(name)));
+        // One that is removed meanwhile is not there.
+        places
+            .filter(|place| !layout::is_being_made(&place.0))
+            .filter_map(|place| Self::load(&place).transpose())
+            .collect()
+    }
+
+    fn parse(path: &Utf8Path, text: &str) -> Result<Self> {
         #[derive(Deserialize)]
         struct Form {
             format: u32,
@@ -70,7 +103,7 @@ impl Record {
         serde_json::from_str(text).map_err(failed)
     }
 
-    pub(crate) fn text(&self) -> String {
+    fn text(&self) -> String {
         // Nothing in it can fail to be written.
         serde_json::to_string_pretty(self).unwrap_or_default()
     }

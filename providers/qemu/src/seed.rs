@@ -4,7 +4,7 @@
 //! Boxes that rig makes have no cloud-init, whose Python takes longer than everything else of a boot: they read two more files
 //! that need no parser, `rig.env` with lines of `KEY=value` and `root.tar` with files in their places.
 
-use rig_model::Name;
+use serde::{Deserialize, Serialize};
 use std::{
     fmt::Write as _,
     io::{self, Cursor, Write},
@@ -17,11 +17,12 @@ const SIZE: usize = 1 << 20;
 /// The label by which images find the disk, padded as the file system wants it.
 const LABEL: [u8; 11] = *b"CIDATA     ";
 
-/// The user's number in boxes that rig makes: the first that Debian gives.
+/// The user's number in boxes that rig makes: the first that Debian gives. A machine makes a user that it does not have, and
+/// gives it its files then.
 const USER: u64 = 1000;
 
 /// One network card.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Card {
     /// Its hardware address, by which the machine finds it.
     pub(crate) mac: String,
@@ -40,7 +41,7 @@ pub(crate) struct Seed<'a> {
     pub(crate) instance: &'a str,
     pub(crate) hostname: &'a str,
     /// Who may enter.
-    pub(crate) user: &'a Name,
+    pub(crate) user: &'a str,
     /// With which key, as a line of OpenSSH.
     pub(crate) authorized_key: &'a str,
     /// The private and the public half of the host key, in OpenSSH's forms.
@@ -48,7 +49,7 @@ pub(crate) struct Seed<'a> {
     pub(crate) cards: &'a [Card],
     /// Where names are asked.
     pub(crate) nameserver: Ipv4Addr,
-    /// Names of other machines with their addresses.
+    /// Its own name and those of other machines with their addresses.
     pub(crate) hosts: &'a [(String, Ipv4Addr)],
 }
 
@@ -119,7 +120,7 @@ impl Seed<'_> {
 
     /// For rig's own boxes. No value of it can hold a line's end: names, addresses and numbers.
     fn environment(&self) -> String {
-        let mut text = format!("INSTANCE_ID={}\nHOSTNAME={}\n", self.instance, self.hostname);
+        let mut text = format!("INSTANCE_ID={}\nHOSTNAME={}\nUSER={}\n", self.instance, self.hostname, self.user);
         for card in self.cards {
             let gateway = card.gateway.map(|gateway| format!(" {gateway}")).unwrap_or_default();
             // Writing to a string cannot fail.
@@ -142,14 +143,18 @@ impl Seed<'_> {
     }
 
     fn hosts_file(&self) -> String {
-        let mut text = "127.0.0.1\tlocalhost\n".to_owned();
-        let own = self.cards.iter().find(|card| card.gateway.is_none()).or(self.cards.first());
-        let own = own.map(|card| (self.hostname.to_owned(), card.ip));
-        for (name, ip) in own.iter().chain(self.hosts) {
-            let _ = writeln!(text, "{ip}\t{name}");
-        }
-        text
+        hosts_file(self.hosts)
     }
+}
+
+/// `/etc/hosts` with these names.
+pub(crate) fn hosts_file(hosts: &[(String, Ipv4Addr)]) -> String {
+    let mut text = "127.0.0.1\tlocalhost\n".to_owned();
+    for (name, ip) in hosts {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{ip}\t{name}");
+    }
+    text
 }
 
 /// Files in their places, with owners and rights.
@@ -193,12 +198,11 @@ mod tests {
 
     #[test]
     fn a_seed_says_the_same_in_both_ways() {
-        let user = Name::new("rig").unwrap();
         let (nat, own) = (Ipv4Addr::new(10, 0, 2, 15), Ipv4Addr::new(10, 89, 1, 2));
         let seed = Seed {
             instance: "lab.main.web-1",
             hostname: "web",
-            user: &user,
+            user: "rig",
             authorized_key: "ssh-ed25519 AAAA rig lab",
             host_key: ("PRIVATE\n", "ssh-ed25519 BBBB\n"),
             cards: &[
@@ -211,12 +215,12 @@ mod tests {
                 Card { mac: "52:54:00:00:01:01".to_owned(), ip: own, prefix: 24, gateway: None },
             ],
             nameserver: Ipv4Addr::new(10, 0, 2, 3),
-            hosts: &[("db".to_owned(), Ipv4Addr::new(10, 89, 1, 3))],
+            hosts: &[("web".to_owned(), own), ("db".to_owned(), Ipv4Addr::new(10, 89, 1, 3))],
         };
         let image = seed.image().unwrap();
         assert_eq!(
             read(&image, "rig.env"),
-            "INSTANCE_ID=lab.main.web-1\nHOSTNAME=web\nNIC=52:54:00:00:00:01 10.0.2.15/24 10.0.2.2\nNIC=52:54:00:00:01:01 10.89.1.2/24\n"
+            "INSTANCE_ID=lab.main.web-1\nHOSTNAME=web\nUSER=rig\nNIC=52:54:00:00:00:01 10.0.2.15/24 10.0.2.2\nNIC=52:54:00:00:01:01 10.89.1.2/24\n"
         );
         let user_data = read(&image, "user-data");
         assert!(user_data.starts_with("#cloud-config\n{"), "{user_data}");

@@ -1,0 +1,145 @@
+//! Boxes as disks: made of a root file system, never written to afterwards. The disks of machines lie over them.
+
+use crate::{
+    QemuProvider, files, image,
+    layout::{self, BoxPlace},
+    record::Record,
+};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rig_model::{BoxName, Bytes, Digest, ObservedBox};
+use rig_provider_api::{BoxTag, BuildRequest, ByteStream, Context, Images, ProviderError, Result};
+use serde::{Deserialize, Serialize};
+use std::os::unix::fs::MetadataExt;
+
+/// The size of a box's disk, in bytes. It takes what is in it; the rest is room for machines.
+const SIZE: Bytes = Bytes(16 << 30);
+
+/// A box as it lies on disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct BoxRecord {
+    name: BoxName,
+    digest: Digest,
+    parent: Option<BoxName>,
+    /// What its root file system takes, in bytes.
+    size: Bytes,
+    created: Timestamp,
+}
+
+impl QemuProvider {
+    /// The place of a box by its reference.
+    pub(crate) fn box_place(&self, image: &str) -> BoxPlace {
+        BoxPlace(self.layout.boxes().join(image))
+    }
+
+    /// All boxes.
+    pub(crate) async fn list_boxes(&self, cx: &Context) -> Result<Vec<ObservedBox>> {
+        let doing = "listing boxes";
+        let (folder, provider) = (self.layout.boxes(), self.id.clone());
+        let work = files::blocking(doing, move || {
+            let mut boxes = Vec::new();
+            for image in files::names(&folder)? {
+                let place = BoxPlace(folder.join(&image));
+                if layout::is_being_made(&place.0) {
+                    continue;
+                }
+                let path = place.record();
+                // One that is removed meanwhile is not there.
+                let Some(text) = files::read(&path)? else { continue };
+                let record: BoxRecord = serde_json::from_str(&text)
+                    .map_err(|error| ProviderError::failed(format!("reading {path}"), error))?;
+                boxes.push(ObservedBox {
+                    name: record.name,
+                    provider: provider.clone(),
+                    digest: record.digest,
+                    native: image.clone(),
+                    image,
+                    parent: record.parent,
+                    size: record.size,
+                    created: Some(record.created),
+                });
+            }
+            Ok(boxes)
+        });
+        cx.run(doing, work).await
+    }
+}
+
+/// What a box's disk takes, in bytes: the file has holes.
+fn taken(place: &BoxPlace) -> Result<Bytes> {
+    /// The unit in which the system counts what a file takes (`stat(2)`).
+    const BLOCK: u64 = 512;
+    let file = fs_err::metadata(place.disk());
+    let file = file.map_err(|error| ProviderError::failed("looking at a box's disk", error))?;
+    Ok(Bytes(file.blocks() * BLOCK))
+}
+
+#[async_trait]
+impl Images for QemuProvider {
+    fn reference(&self, name: &BoxName, digest: &Digest) -> String {
+        layout::box_name(name, digest)
+    }
+
+    async fn list(&self, cx: &Context) -> Result<Vec<ObservedBox>> {
+        self.list_boxes(cx).await
+    }
+
+    async fn import(&self, cx: &Context, tag: &BoxTag, root: ByteStream) -> Result<()> {
+        let doing = format!("making box {}", tag.name);
+        let place = self.box_place(&tag.image);
+        let making = place.making();
+        let (folder, box_folder) = (making.0.clone(), place.0.clone());
+        let fresh = files::blocking(&doing, move || {
+            for left in layout::remains(&box_folder) {
+                files::remove_folder(&left)?;
+            }
+            fs_err::create_dir_all(&folder).map_err(|error| ProviderError::failed("making a folder for a box", error))
+        });
+        cx.run(&doing, fresh).await?;
+        let made = image::make(cx, &making, root, SIZE).await;
+        let tag = tag.clone();
+        let finish = files::blocking(&doing, move || {
+            if let Err(error) = made {
+                // Nobody finds it under this name; what cannot be removed now is removed by the next try.
+                let _ = files::remove_folder(&making.0);
+                return Err(error);
+            }
+            let size = taken(&making)?;
+            let BoxTag { name, digest, parent, .. } = tag;
+            let record = BoxRecord { name, digest, parent, size, created: Timestamp::now() };
+            files::write(&making.record(), serde_json::to_string_pretty(&record).unwrap_or_default().as_bytes())?;
+            files::remove_folder(&place.0)?;
+            fs_err::rename(&making.0, &place.0)
+                .map_err(|error| ProviderError::failed("putting a box into place", error))
+        });
+        // Not cut: it is short, and what was made would be lost.
+        finish.await
+    }
+
+    async fn build(&self, _: &Context, request: BuildRequest) -> Result<()> {
+        let doing = format!("building box {}", request.tag.name);
+        Err(ProviderError::failed(doing, "QEMU builds no boxes from a Dockerfile")
+            .hinted("give the box a `bootstrap` with a line `kernel`"))
+    }
+
+    async fn pull(&self, _: &Context, reference: &str) -> Result<()> {
+        Err(ProviderError::failed(format!("pulling {reference}"), "QEMU runs no images of a registry")
+            .hinted("give the box a `bootstrap` with a line `kernel`"))
+    }
+
+    async fn remove(&self, cx: &Context, image: &str) -> Result<()> {
+        let doing = format!("removing box {image}");
+        let (machines, place, image) = (self.layout.machines(), self.box_place(image), image.to_owned());
+        let work = files::blocking(&doing, move || {
+            // Their disks lie over it.
+            if let Some(user) = Record::all(&machines)?.into_iter().find(|record| record.image == image) {
+                let why = format!("machine {} of workspace {} is made from it", user.id, user.workspace);
+                return Err(
+                    ProviderError::failed(format!("removing box {image}"), why).hinted("destroy the machine first")
+                );
+            }
+            files::remove_folder(&place.0)
+        });
+        cx.run(&doing, work).await
+    }
+}

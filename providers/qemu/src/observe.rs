@@ -1,0 +1,151 @@
+//! What is seen of machines: their records, and what answers at their monitors.
+
+use crate::{QemuProvider, files, monitor::Monitor, network::Network, record::Record};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use rig_model::{HostPortUse, MachineState, Name, Observed, ObservedMachine};
+use rig_provider_api::{Context, MachineRef, ObserveScope, ProviderError, Result};
+use std::{
+    io::ErrorKind,
+    time::{Duration, Instant},
+};
+use tokio::net::UnixStream;
+
+/// How many monitors are asked at once.
+const AT_ONCE: usize = 16;
+
+/// How long a monitor may be busy with somebody else: it serves one connection at a time.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The pause between two tries of a monitor.
+const PAUSE: Duration = Duration::from_millis(20);
+
+impl QemuProvider {
+    /// A machine's record; nothing where there is no machine.
+    pub(crate) async fn found(&self, cx: &Context, machine: &MachineRef) -> Result<Option<Record>> {
+        let doing = format!("looking at machine {machine}");
+        let place = self.layout.machine(machine);
+        cx.run(&doing, files::blocking(&doing, move || Record::load(&place))).await
+    }
+
+    /// The record of a machine that must be there.
+    pub(crate) async fn record(&self, cx: &Context, doing: &str, machine: &MachineRef) -> Result<Record> {
+        let absent = || ProviderError::Absent { doing: doing.to_owned(), what: format!("machine {machine}") };
+        self.found(cx, machine).await?.ok_or_else(absent)
+    }
+
+    /// A connection to the monitor of a machine; nothing when it does not run.
+    pub(crate) async fn monitor(&self, cx: &Context, record: &Record) -> Result<Option<Monitor<UnixStream>>> {
+        let path = self.layout.monitor(&record.identity);
+        let doing = format!("asking QEMU about machine {}", record.id);
+        let end = Instant::now() + PATIENCE;
+        let cx = cx.within(PATIENCE);
+        loop {
+            let connect = async {
+                match UnixStream::connect(&path).await {
+                    Ok(stream) => Ok(Some(stream)),
+                    // What a machine that ended left behind.
+                    Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+                        Ok(None)
+                    }
+                    Err(error) => Err(ProviderError::failed(&doing, error)),
+                }
+            };
+            let Some(stream) = cx.run(&doing, connect).await? else { return Ok(None) };
+            let ours = async {
+                let mut monitor = Monitor::greet(&cx, stream).await?;
+                let uuid = monitor.uuid(&cx).await?;
+                Ok::<_, ProviderError>((monitor, uuid))
+            };
+            match ours.await {
+                Ok((monitor, uuid)) if uuid == record.identity => return Ok(Some(monitor)),
+                Ok((_, uuid)) => {
+                    return Err(ProviderError::failed(doing, format!("machine {uuid} answers in its place")));
+                }
+                Err(error @ (ProviderError::Cancelled { .. } | ProviderError::TimedOut { .. })) => return Err(error),
+                // It ended while it was asked, or is about to: the next connection is refused.
+                Err(error) if Instant::now() > end => return Err(error),
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
+    /// What a machine is doing.
+    pub(crate) async fn state(&self, cx: &Context, record: &Record) -> Result<MachineState> {
+        let Some(run) = &record.run else { return Ok(MachineState::Created) };
+        if run.ended.is_some() {
+            return Ok(MachineState::Exited);
+        }
+        let Some(mut monitor) = self.monitor(cx, record).await? else { return Ok(MachineState::Exited) };
+        Ok(match monitor.status(cx).await {
+            Ok(status) => match status.status.as_str() {
+                "running" | "prelaunch" => MachineState::Running,
+                "shutdown" | "guest-panicked" | "internal-error" => MachineState::Exited,
+                // `paused`, `suspended`, `restore-vm`, …: it is there and does nothing.
+                _ => MachineState::Paused,
+            },
+            Err(error @ (ProviderError::Cancelled { .. } | ProviderError::TimedOut { .. })) => return Err(error),
+            // It ended while it was asked.
+            Err(_) => MachineState::Exited,
+        })
+    }
+
+    /// A machine as it is.
+    pub(crate) async fn observed(&self, cx: &Context, record: Record) -> Result<ObservedMachine> {
+        let state = self.state(cx, &record).await?;
+        Ok(ObservedMachine {
+            provider: self.id.clone(),
+            native: record.identity,
+            state,
+            digest: Some(record.digest),
+            fields: record.fields,
+            image: record.image,
+            addresses: record.cards.into_iter().filter_map(|card| Some((card.network?, card.card.ip))).collect(),
+            ports: record.ports,
+            id: record.id,
+            group: record.group,
+            index: record.index,
+            started: None,
+            restarts: None,
+            exit: None,
+            ready: None,
+            process: None,
+        })
+    }
+
+    /// Everything of a workspace.
+    pub(crate) async fn observe_all(&self, cx: &Context, workspace: &Name, scope: ObserveScope) -> Result<Observed> {
+        let doing = "looking at QEMU's machines";
+        let (machines, networks) = (self.layout.machines(), self.layout.networks());
+        let work = files::blocking(doing, move || {
+            let networks = if scope.networks { Network::all(&networks)? } else { Vec::new() };
+            Ok((Record::all(&machines)?, networks))
+        });
+        let (records, networks) = cx.run(doing, work).await?;
+        let (own, others): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record.workspace == *workspace);
+        let looks = own.into_iter().map(|record| self.observed(cx, record));
+        let mut observed =
+            Observed { machines: stream::iter(looks).buffered(AT_ONCE).try_collect().await?, ..Observed::default() };
+        observed.machines.sort_by(|a, b| (&a.id.topology, &a.group, a.index).cmp(&(&b.id.topology, &b.group, b.index)));
+        if scope.host_ports {
+            for record in others {
+                let owner = format!("machine {} of workspace {}", record.id, record.workspace);
+                observed.host_ports.extend(record.ports.iter().map(|port| HostPortUse {
+                    port: port.host,
+                    protocol: port.protocol,
+                    owner: owner.clone(),
+                }));
+            }
+        }
+        for network in networks {
+            if network.workspace == *workspace {
+                observed.networks.push(self.observed_network(network));
+            } else {
+                observed.foreign_subnets.push(network.subnet);
+            }
+        }
+        if scope.boxes {
+            observed.boxes = self.list_boxes(cx).await?;
+        }
+        Ok(observed)
+    }
+}

@@ -1,0 +1,77 @@
+//! The programs of QEMU, and what they say when something is wrong.
+
+use rig_provider_api::{Context, ProviderError, Result};
+use std::{
+    ffi::OsStr,
+    path::PathBuf,
+    process::{Output, Stdio},
+};
+use tokio::process::Command;
+
+/// The program that runs machines of this host's processor.
+pub const SYSTEM: &str = if cfg!(target_arch = "aarch64") { "qemu-system-aarch64" } else { "qemu-system-x86_64" };
+
+/// The program that makes disks.
+pub const IMAGE: &str = "qemu-img";
+
+/// QEMU as it is installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Programs {
+    /// What runs machines.
+    pub system: PathBuf,
+    /// What makes disks.
+    pub image: PathBuf,
+}
+
+impl Programs {
+    /// Looks for both in a list of folders, as `PATH` has it.
+    #[must_use]
+    pub fn find(path: &OsStr) -> Option<Self> {
+        let find = |name: &str| {
+            std::env::split_paths(path)
+                .map(|folder| folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
+                .find(|file| file.is_file())
+        };
+        Some(Self { system: find(SYSTEM)?, image: find(IMAGE)? })
+    }
+}
+
+/// Runs a program to its end. It is not killed when the caller stops waiting: a machine that is about to run would be left half
+/// started.
+///
+/// # Errors
+/// When it cannot be started, and what it says when it fails.
+pub(crate) async fn run(cx: &Context, doing: &str, command: &mut Command) -> Result<Output> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let failed = |error: std::io::Error| ProviderError::failed(doing, error);
+    let output = cx.run(doing, async { command.output().await.map_err(failed) }).await?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<String> = said.lines().map(plain).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    let why = lines.first().cloned().unwrap_or_else(|| format!("it ended with {} and said nothing", output.status));
+    let tail = lines.into_iter().skip(1).collect();
+    Err(ProviderError::Failed { doing: doing.to_owned(), why, tail, hint: None })
+}
+
+/// A line without the program's own name before it.
+fn plain(line: &str) -> &str {
+    match line.split_once(": ") {
+        Some((program, rest)) if program.starts_with("qemu") && !program.contains(' ') => rest.trim(),
+        _ => line.trim(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_lose_the_programs_name_alone() {
+        assert_eq!(plain("qemu-system-x86_64: -m: too little"), "-m: too little");
+        assert_eq!(plain("qemu: could not open kernel file 'x'"), "could not open kernel file 'x'");
+        assert_eq!(plain("Is another process using the image [x]?"), "Is another process using the image [x]?");
+        assert_eq!(plain("the disk: gone"), "the disk: gone");
+    }
+}

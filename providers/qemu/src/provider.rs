@@ -1,0 +1,190 @@
+//! The provider itself.
+
+use crate::{Programs, QemuLayout, accelerator::Accelerator, files, programs, record::Run};
+use async_trait::async_trait;
+use rig_model::{
+    Bytes, EngineFacts, Idiom, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine,
+    RestartPolicy,
+};
+use rig_provider_api::{
+    Context, Doors, Endpoint, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider, ProviderError,
+    Result, StopMode,
+};
+use std::{sync::Arc, thread};
+use tokio::{process::Command, sync::OnceCell};
+
+/// Machines as virtual machines of this host's QEMU.
+#[derive(Clone)]
+pub struct QemuProvider {
+    pub(crate) id: ProviderId,
+    pub(crate) layout: QemuLayout,
+    pub(crate) programs: Programs,
+    /// Found once, by booting.
+    accelerator: Arc<OnceCell<Accelerator>>,
+}
+
+impl QemuProvider {
+    /// The virtual machines in a folder, brought up by these programs. Nothing is run or written yet.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a constant that every use of the provider covers")]
+    pub fn new(layout: QemuLayout, programs: Programs) -> Self {
+        Self { id: Name::new("qemu").expect("qemu is a name"), layout, programs, accelerator: Arc::default() }
+    }
+
+    /// What runs instructions here.
+    pub(crate) async fn accelerator(&self, cx: &Context) -> Result<Accelerator> {
+        let find = || Accelerator::find(cx, self.programs.system.as_os_str());
+        self.accelerator.get_or_try_init(find).await.copied()
+    }
+}
+
+#[async_trait]
+impl Provider for QemuProvider {
+    fn id(&self) -> &ProviderId {
+        &self.id
+    }
+
+    async fn probe(&self, cx: &Context) -> Result<EngineFacts> {
+        let doing = "asking QEMU for its version";
+        let output = programs::run(cx, doing, Command::new(&self.programs.system).arg("--version")).await?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        let memory = files::blocking(doing, || {
+            let system = sysinfo::System::new_with_specifics(
+                sysinfo::RefreshKind::nothing().with_memory(sysinfo::MemoryRefreshKind::nothing().with_ram()),
+            );
+            let system = system.map_err(|error| ProviderError::failed("asking for this host's memory", error))?;
+            Ok(Bytes(system.total_memory()))
+        });
+        Ok(EngineFacts {
+            endpoint: self.programs.system.display().to_string(),
+            chosen_by: "found on the PATH".to_owned(),
+            version: version(&said),
+            memory: cx.run(doing, memory).await?,
+            cpus: MilliCpus(thread::available_parallelism().map_or(1, |count| count.get() as u32) * 1000),
+            platform: format!("linux/{}", std::env::consts::ARCH),
+            system: None,
+            storage: Some("qcow2".to_owned()),
+            local: true,
+        })
+    }
+
+    fn validate(&self, machine: &MachineSpec) -> Vec<FieldIssue> {
+        let mut issues = Vec::new();
+        let mut issue = |field: &str, message: &str, hint: &str| {
+            issues.push(FieldIssue {
+                field: field.to_owned(),
+                message: message.to_owned(),
+                hint: Some(hint.to_owned()),
+            });
+        };
+        if machine.idiom == Idiom::Immutable {
+            issue("idiom", "a virtual machine is entered over SSH and provisioned", "use `idiom=\"mutable\"`");
+        }
+        if !machine.command.is_empty() {
+            issue("command", "a virtual machine starts its box's own init", "start the service in a provisioner");
+        }
+        if !machine.env.is_empty() {
+            issue("env", "the services of a virtual machine take nothing from outside", "write it in a provisioner");
+        }
+        for volume in &machine.volumes {
+            let field = format!("volume.{}", volume.target);
+            issue(
+                &field,
+                "a virtual machine's data is on its disk",
+                "leave the volume out; `rig destroy` removes the data",
+            );
+        }
+        for sync in &machine.syncs {
+            let field = format!("sync.{}", sync.target);
+            issue(
+                &field,
+                "folders of the host are not mounted into virtual machines",
+                "`upload` the files in a provisioner",
+            );
+        }
+        for folder in &machine.tmpfs {
+            issue(&format!("tmpfs.{}", folder.target), "a virtual machine mounts its folders itself", "leave it out");
+        }
+        if machine.limits.pids.is_some() {
+            issue("pids", "processes of a virtual machine are not counted from outside", "leave the limit out");
+        }
+        if machine.security.read_only || !machine.security.cap_drop.is_empty() || machine.security.user.is_some() {
+            let field = if machine.security.read_only { "read-only" } else { "cap" };
+            issue(field, "a virtual machine has a kernel of its own and all rights in it", "leave it out");
+        }
+        if machine.restart != RestartPolicy::No {
+            issue("restart", "nobody watches over virtual machines when rig has ended", "leave `restart` out");
+        }
+        issues
+    }
+
+    async fn observe(&self, cx: &Context, workspace: &Name, scope: ObserveScope) -> Result<Observed> {
+        self.observe_all(cx, workspace, scope).await
+    }
+
+    async fn inspect(&self, cx: &Context, machine: &MachineRef) -> Result<Option<ObservedMachine>> {
+        let Some(record) = self.found(cx, machine).await? else { return Ok(None) };
+        let run = record.run.clone();
+        let mut seen = self.observed(cx, record).await?;
+        seen.restarts = Some(0);
+        if let Some(Run { started, ended, .. }) = run {
+            seen.started = Some(started);
+            seen.exit = ended.filter(|_| !seen.state.is_running());
+        }
+        Ok(Some(seen))
+    }
+
+    async fn create(&self, cx: &Context, machine: &ResolvedMachine) -> Result<()> {
+        self.make(cx, machine).await
+    }
+
+    async fn start(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
+        self.launch(cx, machine).await
+    }
+
+    async fn stop(&self, cx: &Context, machine: &MachineRef, mode: StopMode) -> Result<()> {
+        self.halt(cx, machine, mode).await
+    }
+
+    async fn destroy(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
+        self.remove(cx, machine).await
+    }
+
+    /// Only SSH leads in, see [`Doors`].
+    async fn endpoint(&self, _: &Context, _: &MachineRef) -> Result<Option<Endpoint>> {
+        Ok(None)
+    }
+
+    fn images(&self) -> Option<&dyn Images> {
+        Some(self)
+    }
+
+    fn logs(&self) -> Option<&dyn Logs> {
+        Some(self)
+    }
+
+    fn networks(&self) -> Option<&dyn Networks> {
+        Some(self)
+    }
+
+    fn doors(&self) -> Option<&dyn Doors> {
+        Some(self)
+    }
+}
+
+/// `QEMU 7.2.22` of `QEMU emulator version 7.2.22 (Debian …)`.
+fn version(said: &str) -> String {
+    let number = said.split_whitespace().skip_while(|word| *word != "version").nth(1);
+    number.map_or_else(|| "QEMU".to_owned(), |number| format!("QEMU {number}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version;
+
+    #[test]
+    fn the_version_is_read_from_what_the_program_says() {
+        assert_eq!(version("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)\nCopyright"), "QEMU 7.2.22");
+        assert_eq!(version("something else"), "QEMU");
+    }
+}
