@@ -2,8 +2,8 @@
 
 usage: pi.py [SLICES]
 
-Ends with a code other than 0 when the cluster gives no executor within 20 seconds;
-by itself Spark would wait for one for ever.
+Ends with a code other than 0 when the cluster gives no executor within 20 seconds, or as many
+as the variable EXECUTOR_PATIENCE_SECONDS says; by itself Spark would wait for one for ever.
 """
 import os
 import sys
@@ -13,7 +13,7 @@ from random import Random
 
 from pyspark.sql import SparkSession
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = int(os.environ.get("EXECUTOR_PATIENCE_SECONDS", "20"))
 # Enough points for two true digits with few slices, not more work than minutes with many.
 MOST_POINTS_PER_SLICE = 1_000_000
 FEWEST_POINTS_PER_SLICE = 1_000

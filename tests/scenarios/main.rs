@@ -12,3 +12,5 @@ mod machines;
 mod naughty;
 mod snapshots;
 mod spark;
+#[cfg(unix)]
+mod virtual_machines;

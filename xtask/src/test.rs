@@ -8,14 +8,17 @@ use crate::{
 use std::{path::Path, time::Instant};
 
 /// The features that turn on tests with real engines and a real SSH server.
-const ENGINE_TESTS: &str = "rig/engine-tests,rig-provider-docker/engine-tests,rig-ssh/engine-tests";
+const ENGINE_TESTS: &str =
+    "rig/engine-tests,rig-provider-docker/engine-tests,rig-provider-qemu/engine-tests,rig-ssh/engine-tests";
 
 /// Scenarios of many minutes: once is enough for the gate. `RIG_ENGINE` names the engine for those who want them on another.
-const LONG: [&str; 4] = [
+const LONG: [&str; 5] = [
     "killed_at_any_moment",
     "the_root_workspace",
     "a_topology_does_not_differ_from_its_twin",
     "what_differs_makes_ratios_unfair",
+    // No container is part of it.
+    "virtual_machines",
 ];
 
 /// Runs the fast part, then, unless told otherwise, the slow one.
@@ -45,9 +48,12 @@ fn slow() -> Result {
     // The conformance suite makes its machines from it.
     packages::install(&["busybox-static"])?;
     packages::install(&["openssh-server", "openssh-client", "sudo"])?;
+    packages::install(&["qemu-system-x86", "qemu-utils"])?;
     let sshd = ["test", "--workspace", "--locked", "--features", ENGINE_TESTS, "--test", "sshd"];
     cargo::run("SSH against a real server", &mut cargo(&sshd))?;
     cargo::run("rig doctor --fix", &mut rig(&program, &["doctor", "--fix"]))?;
+    let machines = ["test", "--workspace", "--locked", "--features", ENGINE_TESTS, "--test", "qemu"];
+    cargo::run("conformance on QEMU", &mut cargo(&machines))?;
     engine_tests(&program, None)?;
     // Two daemons would fight over the bridge and the packet filter. Another engine than rig's own is not stopped here:
     // the current one then refuses to start, and says why.

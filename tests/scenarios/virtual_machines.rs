@@ -1,0 +1,144 @@
+//! Virtual machines of QEMU from end to end: the same file, the same commands.
+
+use crate::lab::Lab;
+
+/// A box that rig makes of Debian's packages, for machines with a kernel of their own.
+const BOX: &str = r#"
+box "debian-vm" {
+    bootstrap "bookworm" {
+        kernel
+        package "ca-certificates"
+    }
+}
+"#;
+
+/// The processes of a workspace's virtual machines.
+fn processes(lab: &Lab) -> Vec<String> {
+    let machines = format!("/machines/{}.", lab.name);
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+    lines
+        .filter(|line| line.starts_with("qemu-system") || line.contains("/qemu-system"))
+        .filter(|line| line.contains(&machines))
+        .collect()
+}
+
+#[test]
+fn virtual_machines_live_as_containers_do() {
+    let text = format!(
+        r#"{BOX}
+topology "lab" idiom="mutable" {{
+    defaults {{ provider "qemu"; box "debian-vm"; limits memory="256MiB" }}
+    machine "web" {{
+        port 8000 host="auto"
+        shell "site" inline="mkdir -p /srv/site && hostname >/srv/site/hello"
+        service "web" {{ command "busybox" "httpd" "-f" "-p" "8000" "-h" "/srv/site" }}
+        ready http=":8000/hello"
+    }}
+    machine "client" {{
+        after "web" is="ready"
+        shell "fetch" inline="busybox wget -q -O /srv/fetched http://web:8000/hello"
+    }}
+}}
+check "names" on="client" {{ run "busybox" "wget" "-q" "-O" "-" "http://web:8000/hello" }}
+"#
+    );
+    let lab = Lab::new("vms", &text);
+    lab.ok(&["up"]);
+    assert_eq!(processes(&lab).len(), 2);
+    assert_eq!(lab.ok(&["exec", "client", "--", "cat", "/srv/fetched"]).stdout, "web\n");
+    assert_eq!(lab.ok(&["ssh", "web", "-c", "id -un"]).stdout, "rig\n");
+    lab.ok(&["check"]);
+    let plan = lab.ok(&["plan", "--json"]).json();
+    assert_eq!(plan["operations"].as_array().unwrap().len(), 0, "{plan}");
+
+    // What was written is there after a stop that lets the machine write it.
+    lab.ok(&["exec", "web", "--", "sh", "-c", "echo kept >/srv/site/kept"]);
+    lab.ok(&["halt"]);
+    assert_eq!(processes(&lab), Vec::<String>::new());
+    assert_eq!(lab.fact("lab/web", "state"), "exited");
+    lab.ok(&["up"]);
+    assert_eq!(lab.ok(&["exec", "web", "--", "cat", "/srv/site/kept"]).stdout, "kept\n");
+    assert!(lab.ok(&["logs", "web"]).stdout.contains("vm-init"));
+
+    // A machine that somebody else killed is noticed and mended.
+    let killed = std::process::Command::new("pkill")
+        .args(["-KILL", "-f", &format!("machines/{}.lab.client/", lab.name)])
+        .status();
+    assert!(killed.unwrap().success());
+    assert_eq!(lab.fact("lab/client", "state"), "exited");
+    lab.ok(&["up"]);
+    lab.ok(&["check"]);
+
+    // What changed is named, on machines that only SSH leads into as well.
+    lab.ok(&["exec", "client", "--", "sh", "-c", "echo changed >>/etc/motd; echo new >/usr/local/bin/tool"]);
+    let drift = lab.run(&["drift", "client"]).stdout;
+    assert!(drift.contains("/usr/local/bin/tool"), "{drift}");
+
+    lab.ok(&["destroy", "-f"]);
+    assert_eq!(processes(&lab), Vec::<String>::new());
+}
+
+/// The recipes of the root workspace's containers, unchanged. What they install of Debian's packages is in the box already: in an
+/// emulated machine that would take minutes.
+const SPARK: &str = r#"
+artifact "spark" {
+    source "pypi:pyspark" version="3.5.8"
+    sha256 "54cca0767b21b40e3953ad1d30f8601c53abf9cbda763653289cdcfcac52313c"
+}
+artifact "connector" {
+    source "list:boxes/spark/connector.list"
+    sha256 "0c4769650080472e1e23e8627ccef3fa631aa14088f5ac8ce5a919e5d9968358"
+}
+box "java-vm" {
+    bootstrap "bookworm" {
+        kernel
+        package "ca-certificates" "openjdk-17-jdk-headless" "ca-certificates-java" "python3"
+    }
+}
+topology "vms" idiom="mutable" {
+    defaults {
+        provider "qemu"
+        box "java-vm"
+        limits cpus=1 memory="1536MiB"
+        recipe "jdk" version=17
+    }
+    machine "scale" role="{if-first master worker}" count=2 {
+        hostname "scale{n}.vm"
+        drift { temporary "/opt/spark/work/**"; }
+        file "jobs" "/scale-shared/jobs"
+        recipe "spark" role="{role}" master="scale1" cores=1 memory="576m"
+        ready http=":8080/json/" only=1 { value "$.status" is="ALIVE"; }
+        ready http=":8080/json/" on="scale1" except=1 {
+            value "$.workers[?@.state=='ALIVE' && @.host=='{ip}'].cores" is="1"
+        }
+        ready-timeout "10m"
+    }
+}
+check "pi" on="scale1" {
+    run "env" "EXECUTOR_PATIENCE_SECONDS=300" "spark-submit" "/scale-shared/jobs/pi.py" "2"
+    expect stdout="Pi is roughly 3.1"
+    timeout "15m"
+}
+"#;
+
+#[test]
+#[ignore = "ten minutes where processors are emulated"]
+fn spark_runs_on_virtual_machines_by_the_recipes_of_containers() {
+    let lab = Lab::new("spark-vms", SPARK);
+    for folder in ["recipes", "boxes/spark", "jobs"] {
+        lab.bring(folder);
+    }
+    lab.ok(&["up"]);
+    lab.ok(&["check"]);
+    // Logs and temporary files of a cluster that works, and nothing else.
+    let drift = lab.ok(&["drift", "--json"]).json();
+    let machines = drift["machines"].as_array().unwrap();
+    assert_eq!(machines.len(), 2, "{drift}");
+    let files = machines.iter().flat_map(|machine| machine["files"].as_array().unwrap());
+    let grave = files.filter(|file| ["program", "configuration"].contains(&file["class"].as_str().unwrap()));
+    assert_eq!(grave.count(), 0, "{drift}");
+    lab.ok(&["destroy", "-f"]);
+    assert_eq!(processes(&lab), Vec::<String>::new());
+}
