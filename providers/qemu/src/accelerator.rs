@@ -51,8 +51,10 @@ impl fmt::Display for Accelerator {
 }
 
 impl Accelerator {
-    /// The one that this platform may have beside software.
-    const NATIVE: Option<Self> = if cfg!(target_os = "linux") {
+    /// The one that this platform may have beside software. The probe is a program for x86 processors.
+    const NATIVE: Option<Self> = if cfg!(not(target_arch = "x86_64")) {
+        None
+    } else if cfg!(target_os = "linux") {
         Some(Self::Kvm)
     } else if cfg!(target_os = "macos") {
         Some(Self::Hvf)
@@ -82,6 +84,7 @@ impl Accelerator {
             Self::Whpx => ["-accel", "whpx,kernel-irqchip=off", "-cpu", "max"],
             // A small processor boots fastest under emulation; without rdrand the kernel waits seconds for its first random
             // numbers. Measured on QEMU 7.2: 6.1 s to a login against 10.0 s with `max`.
+            Self::Tcg if cfg!(target_arch = "aarch64") => ["-accel", "tcg,thread=multi,tb-size=128", "-cpu", "max"],
             Self::Tcg => ["-accel", "tcg,thread=multi,tb-size=128", "-cpu", "qemu64,+rdrand"],
         }
     }

@@ -93,7 +93,7 @@ impl Images for QemuProvider {
             for left in layout::remains(&box_folder) {
                 files::remove_folder(&left)?;
             }
-            fs_err::create_dir_all(&folder).map_err(|error| ProviderError::failed("making a folder for a box", error))
+            files::make_folder(&folder)
         });
         cx.run(&doing, fresh).await?;
         let made = image::make(cx, &making, root, SIZE).await;

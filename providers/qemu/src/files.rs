@@ -2,7 +2,11 @@
 
 use camino::Utf8Path;
 use rig_provider_api::{ProviderError, Result};
-use std::io::{self, ErrorKind, Write};
+use std::{
+    fs::Permissions,
+    io::{self, ErrorKind, Write},
+    os::unix::fs::PermissionsExt,
+};
 
 /// Does short work on files on a thread that may block.
 pub(crate) async fn blocking<T: Send + 'static>(
@@ -17,7 +21,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 pub(crate) fn write(path: &Utf8Path, content: &[u8]) -> Result<()> {
     let failed = |error: io::Error| ProviderError::failed(format!("writing {path}"), error);
     let folder = path.parent().unwrap_or(Utf8Path::new("."));
-    fs_err::create_dir_all(folder).map_err(failed)?;
+    make_folder(folder)?;
     let mut file = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder).map_err(failed)?;
     file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
     file.persist(path).map(drop).map_err(|error| failed(error.error))
@@ -37,6 +41,13 @@ pub(crate) fn names(folder: &Utf8Path) -> Result<Vec<String>> {
     };
     let names = present(list()).map_err(|error| ProviderError::failed(format!("listing {folder}"), error))?;
     Ok(names.unwrap_or_default())
+}
+
+/// Makes a folder that its owner alone enters: disks hold whatever machines were told.
+pub(crate) fn make_folder(path: &Utf8Path) -> Result<()> {
+    let closed = || fs_err::set_permissions(path, Permissions::from_mode(0o700));
+    let made = fs_err::create_dir_all(path).and_then(|()| closed());
+    made.map_err(|error| ProviderError::failed(format!("making {path}"), error))
 }
 
 /// Removes a folder with all that is in it. Absence is success.

@@ -70,8 +70,7 @@ impl QemuProvider {
             for left in layout::remains(&remains) {
                 files::remove_folder(&left)?;
             }
-            let failed = |error| ProviderError::failed("making a folder for a machine", error);
-            fs_err::create_dir_all(&fresh).map_err(failed)?;
+            files::make_folder(&fresh)?;
             // Its absolute path is written into the machine's disk.
             disk.canonicalize_utf8().map_err(|error| {
                 ProviderError::failed(format!("looking at the box's disk {disk}"), error)
@@ -194,7 +193,7 @@ impl QemuProvider {
         let mut planned = record.clone();
         let work = files::blocking(doing, move || {
             let failed = |error| ProviderError::failed("preparing the start of a machine", error);
-            fs_err::create_dir_all(&run_folder).map_err(failed)?;
+            files::make_folder(&run_folder)?;
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
             let ssh = listener.local_addr().map_err(failed)?.port();
             let console = files::present(fs_err::metadata(place.console())).map_err(failed)?;

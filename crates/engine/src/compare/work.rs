@@ -15,7 +15,7 @@ use rig_compare::{
     surface::{self, DETAILS},
 };
 use rig_drift::{FileDrift, Manifest, compare};
-use rig_model::{Bytes, DriftClass, MachineId, MachineSpec};
+use rig_model::{Bytes, DriftClass, MachineId, MachineSpec, ObservedMachine};
 use std::{collections::BTreeMap, time::Duration};
 
 /// Prints how much memory the machine used at its peak, in bytes, as its control group has it; of version 2 and of version 1.
@@ -82,6 +82,9 @@ impl Life<'_> {
     /// What it takes on disk.
     pub(super) async fn size(&self) -> Result<Vec<Measured>, LabError> {
         let machines = self.machines().await?;
+        if let Err(why) = self.keeps_figures(&machines) {
+            return Ok(without(&["size.image-bytes", "size.writable-bytes", "size.disk-bytes"], &why));
+        }
         let disks = self.disks(&self.look(), &machines).await?;
         let is_known = |machine: &MachineId| disks.iter().any(|disk| disk.written.contains_key(machine));
         if let Some((_, seen)) = machines.iter().find(|(_, seen)| !is_known(&seen.id)) {
@@ -109,6 +112,9 @@ impl Life<'_> {
 
     /// What it has used until now, less what rig's own looks have.
     pub(super) async fn cost(&self, risen: &Risen) -> Result<Vec<Measured>, LabError> {
+        if let Err(why) = self.keeps_figures(&self.machines().await?) {
+            return Ok(without(&["cost.memory-peak", "cost.cpu", "cost.received-bytes"], &why));
+        }
         let now = self.used().await?;
         let cpu = now.cpu.saturating_sub(risen.looks.clone().map_err(LabError::Failed)?).as_secs_f64();
         let access = self.access();
@@ -136,6 +142,17 @@ impl Life<'_> {
             },
         ];
         Ok(values.into_iter().flatten().collect())
+    }
+
+    /// Whether the providers of machines keep figures at all, or which one does not.
+    fn keeps_figures(&self, running: &[(&MachineSpec, ObservedMachine)]) -> Result<(), String> {
+        for (_, seen) in running {
+            let provider = self.provider(&seen.id).map_err(|error| error.to_string())?;
+            if provider.usage().is_none() {
+                return Err(format!("provider {} keeps no figures", provider.id()));
+            }
+        }
+        Ok(())
     }
 
     /// What the machines together have used.
@@ -206,6 +223,11 @@ impl Life<'_> {
         let elapsed = self.lab.clear().await?.elapsed;
         Ok(value("destroy.done", elapsed.as_secs_f64()).into_iter().collect())
     }
+}
+
+/// Metrics that nobody can tell, with the reason.
+fn without(metrics: &[&'static str], why: &str) -> Vec<Measured> {
+    metrics.iter().filter_map(|metric| missing(metric, why)).collect()
 }
 
 /// What machines have used since they were started.
