@@ -172,7 +172,7 @@ impl HostLab {
         app.global.variables.extend(variation.variables.iter().cloned());
         let loaded = apart(app.load(&self.file, &scale)?)?;
         let proxies = app.trust(&loaded.workspace).proxies;
-        let providers = self.session.providers.iter().cloned();
+        let providers: Vec<_> = self.session.bare().collect();
         Ok(Session::new(loaded.workspace, loaded.folder, providers, proxies, self.layout.clone()))
     }
 

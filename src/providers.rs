@@ -23,8 +23,13 @@ pub(crate) const QEMU_PACKAGES: [&str; 2] =
 /// file; these need not be there. Checking the machines says which of them name one that there is not, and where.
 pub(crate) async fn connect(app: &App, workspace: &Workspace, start: Start) -> Result<Vec<Arc<dyn Provider>>, Failure> {
     let mut providers = Vec::new();
-    if needs_qemu(workspace) || has_virtual_machines(app, workspace) {
-        providers.push(qemu(app).ok_or_else(|| no_qemu(app))?);
+    match qemu(app) {
+        Some(qemu) if needs_qemu(workspace) || has_virtual_machines(app, workspace) => providers.push(qemu),
+        None if needs_qemu(workspace) => return Err(no_qemu(app)),
+        None if has_virtual_machines(app, workspace) => {
+            app.ui.warn("this workspace has virtual machines, and QEMU is not on the PATH: they are left alone");
+        }
+        _ => {}
     }
     let others = needs_docker(workspace);
     match docker(app, Some(workspace), if others { start } else { Start::Never }).await {

@@ -6,14 +6,13 @@ root=$1
 arch=$(chroot "$root" dpkg --print-architecture)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-# apt drops its rights when it downloads.
-chmod 777 "$folder"
 cd "$folder"
 export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
 # The kernel for virtual machines: fewer drivers, ext4 built in. The package of that name only names the present one.
 package=$(apt-cache depends "linux-image-cloud-$arch" | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
 [ -n "$package" ] || { echo "E: the suite has no package linux-image-cloud-$arch" >&2; exit 1; }
-apt-get download -q "$package" >&2
+# As the user that it is run by: nobody else may write where the package lies until it is unpacked.
+apt-get -o APT::Sandbox::User=root download -q "$package" >&2
 dpkg-deb --fsys-tarfile ./linux-image-*.deb | tar -x -C "$root" --keep-directory-symlink --exclude=./usr/share
 cd "$root"
 mv boot/vmlinuz-* boot/vmlinuz

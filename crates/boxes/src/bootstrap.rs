@@ -66,10 +66,14 @@ const MACHINE_PACKAGES: [&str; 10] = [
 /// What decides how a root is made beside what the box says; part of the box's hash.
 pub(crate) const RECIPE: [&str; 5] = [VARIANT, MERGE_HOOKS, ESSENTIAL_HOOK, CUSTOMIZE_HOOK, CERTIFICATES_HOOK];
 
+/// What providers make of such a root (`providers/qemu/src/image`: disk, journal, initrd). To be counted up when they make
+/// another one of the same root, so that existing boxes are not taken for it.
+const MACHINE_FORM: &str = "machine/1";
+
 /// The same for what a kernel brings along.
 pub(crate) fn machine_recipe() -> impl Iterator<Item = &'static str> {
     let files = MACHINE_FILES.into_iter().flat_map(|(name, content)| [name, content]);
-    [KERNEL_HOOK, MACHINE_HOOK].into_iter().chain(MACHINE_PACKAGES).chain(files)
+    [MACHINE_FORM, KERNEL_HOOK, MACHINE_HOOK].into_iter().chain(MACHINE_PACKAGES).chain(files)
 }
 
 /// How the program's messages begin that a person wants to see.

@@ -5,7 +5,8 @@ use crate::{Access, EngineError};
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use rig_model::{
-    EngineFacts, MachineSpec, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine, Stream as Output,
+    EngineFacts, MachineId, MachineSpec, Name, Observed, ObservedMachine, Progress, ProviderId, ResolvedMachine,
+    Stream as Output,
 };
 use rig_provider_api::{
     Changes, Context, Dial, DialStream, Doors, Endpoint, Exec, ExecEvent, ExecRequest, ExecSession, FieldIssue, Images,
@@ -13,14 +14,18 @@ use rig_provider_api::{
     Volumes, Watch,
 };
 use rig_ssh::{Event, ExecCommand, quote};
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::sync::mpsc;
 
 /// The kind of terminal that commands get: programs everywhere know it.
 const TERM: &str = "xterm-256color";
 
-/// How much is kept of what a command of rig's own says, in bytes.
-const SAID: usize = 4096;
+/// How long a neighbour may take to be told a name, in which it may have to boot.
+const TELLING: Duration = Duration::from_secs(60);
 
 /// The code of a program that a signal ended, as shells have it.
 const SIGNALLED: i64 = 128;
@@ -29,6 +34,8 @@ const SIGNALLED: i64 = 128;
 pub(crate) struct OverSsh {
     inner: Arc<dyn Provider>,
     access: Arc<Access>,
+    /// The machines that it has started.
+    started: Mutex<HashSet<MachineId>>,
 }
 
 impl OverSsh {
@@ -37,31 +44,37 @@ impl OverSsh {
         if inner.doors().is_none() || inner.exec().is_some() {
             return inner;
         }
-        Arc::new(Self { inner, access: access.clone() })
+        Arc::new(Self { inner, access: access.clone(), started: Mutex::default() })
     }
 
-    /// Tells those of a machine's neighbours its name who were started before it was made.
+    /// Tells a machine's name to its neighbours. Those that this command has started are told when they are entered for the first
+    /// time. One that cannot be told now is told when it is entered next: it is no reason for this one to fail.
     async fn introduce(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
         let Some(doors) = self.inner.doors() else { return Ok(()) };
-        for (id, hosts) in doors.strangers(cx, machine).await? {
-            if !self.access.has_door(&id) {
+        for id in doors.unaware(cx, machine).await? {
+            let is_new = self.started.lock().is_ok_and(|started| started.contains(&id));
+            if !self.access.has_door(&id) || (is_new && !self.access.is_open(&id)) {
                 continue;
             }
-            let doing = format!("telling machine {id} of machine {machine}");
-            let neighbour = MachineRef { workspace: machine.workspace.clone(), id };
-            let session = self.enter(cx, &doing, &neighbour).await?;
-            let line = format!("{}tee /etc/hosts >/dev/null", crate::provision::sudo(&session));
-            let tell = async {
-                let told = session.run(&line, Some(hosts.into()), SAID).await;
-                told.map_err(|error| failed(&doing, EngineError::ssh(&neighbour.id, error)))
-            };
-            let told = cx.run(&doing, tell).await?;
-            if !told.success() {
-                let why = String::from_utf8_lossy(&told.stderr).trim().to_owned();
-                return Err(ProviderError::failed(doing, why));
+            match self.access.introduced(&cx.within(TELLING), &id).await {
+                Err(error) if error.is_cancelled() => {
+                    return Err(failed(&format!("telling machine {id} of machine {machine}"), error));
+                }
+                Err(error) => cx.progress(Progress::step(error.to_string())),
+                Ok(_) => {}
             }
         }
         Ok(())
+    }
+
+    /// Forgets the connection to a machine. Somebody may just be making one.
+    async fn forget(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
+        let doing = format!("closing the connection to machine {machine}");
+        let forget = async {
+            self.access.forget(&machine.id).await;
+            Ok(())
+        };
+        cx.run(&doing, forget).await
     }
 
     /// A connection to a machine that is there.
@@ -206,16 +219,19 @@ impl Provider for OverSsh {
                 doors.furnish(cx, machine, &keys).await?;
             }
         }
-        self.access.forget(&machine.id).await;
+        self.forget(cx, machine).await?;
         self.inner.start(cx, machine).await?;
+        if let Ok(mut started) = self.started.lock() {
+            started.insert(machine.id.clone());
+        }
         self.introduce(cx, machine).await
     }
     async fn stop(&self, cx: &Context, machine: &MachineRef, mode: StopMode) -> Result<()> {
-        self.access.forget(&machine.id).await;
+        self.forget(cx, machine).await?;
         self.inner.stop(cx, machine, mode).await
     }
     async fn destroy(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
-        self.access.forget(&machine.id).await;
+        self.forget(cx, machine).await?;
         self.inner.destroy(cx, machine).await
     }
     async fn endpoint(&self, cx: &Context, machine: &MachineRef) -> Result<Option<Endpoint>> {

@@ -94,6 +94,11 @@ impl Session {
         Self { workspace, folder, providers, access, proxies, prober }
     }
 
+    /// The providers as they were given, for another session.
+    pub fn bare(&self) -> impl Iterator<Item = Arc<dyn Provider>> {
+        self.access.providers().iter().cloned()
+    }
+
     /// Checks that the providers can do what the file asks of the selected machines.
     ///
     /// # Errors

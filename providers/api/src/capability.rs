@@ -257,6 +257,15 @@ pub struct Door {
     pub host_keys: Vec<String>,
 }
 
+/// The names that a machine has to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hosts {
+    /// The text of its `/etc/hosts`.
+    pub file: String,
+    /// The neighbours in it.
+    pub machines: Vec<MachineId>,
+}
+
 /// Machines that are entered over the network alone: nothing can be run in them before their SSH server lets somebody in, so
 /// what it needs to know is given to them from outside.
 #[async_trait]
@@ -268,9 +277,14 @@ pub trait Doors: Send + Sync {
     /// Where a running machine is entered; `None` when it does not run. Whether its server listens yet is not looked at.
     async fn door(&self, cx: &Context, machine: &MachineRef) -> Result<Option<Door>>;
 
-    /// What `/etc/hosts` has to hold in running neighbours of a machine that were started before it was made, and so do not know
-    /// its name.
-    async fn strangers(&self, cx: &Context, machine: &MachineRef) -> Result<Vec<(MachineId, String)>>;
+    /// The running neighbours of a machine that do not know the names of all of theirs: some were made since they were started.
+    async fn unaware(&self, cx: &Context, machine: &MachineRef) -> Result<Vec<MachineId>>;
+
+    /// What `/etc/hosts` has to hold in a machine now; `None` when it knows the names of all of its neighbours.
+    async fn hosts(&self, cx: &Context, machine: &MachineRef) -> Result<Option<Hosts>>;
+
+    /// Notes that a running machine has been told that.
+    async fn aware(&self, cx: &Context, machine: &MachineRef, hosts: &Hosts) -> Result<()>;
 }
 
 /// Something that happened to a machine.

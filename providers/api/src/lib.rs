@@ -13,8 +13,8 @@ mod usage;
 
 pub use capability::{
     BoxTag, BuildRequest, ByteStream, Changes, Connection, Dial, DialStream, Door, DoorKeys, Doors, Exec, ExecEvent,
-    ExecRequest, ExecSession, Images, LogEvent, LogRequest, Logs, MachineEvent, MachineEventKind, Networks, PathChange,
-    PathChangeKind, Snapshots, Terminal, Volumes, Watch,
+    ExecRequest, ExecSession, Hosts, Images, LogEvent, LogRequest, Logs, MachineEvent, MachineEventKind, Networks,
+    PathChange, PathChangeKind, Snapshots, Terminal, Volumes, Watch,
 };
 pub use context::{Context, NoProgress, ProgressSink};
 pub use error::{ProviderError, Result};

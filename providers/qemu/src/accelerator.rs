@@ -2,7 +2,6 @@
 //! that are virtual machines themselves an accelerator may be there and fail at the first instruction.
 
 use rig_provider_api::{Context, ProviderError, Result};
-use serde::{Deserialize, Serialize};
 use std::{ffi::OsStr, fmt, io::Write, process::Stdio, time::Duration};
 use tokio::process::Command;
 
@@ -26,15 +25,12 @@ const SECTOR: [u8; 512] = {
 };
 
 /// What runs the machine's instructions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Accelerator {
     /// Linux.
     Kvm,
     /// macOS.
     Hvf,
-    /// Windows.
-    Whpx,
     /// Software: everywhere, four to five times slower at plain computing.
     Tcg,
 }
@@ -44,7 +40,6 @@ impl fmt::Display for Accelerator {
         f.pad(match self {
             Self::Kvm => "kvm",
             Self::Hvf => "hvf",
-            Self::Whpx => "whpx",
             Self::Tcg => "tcg",
         })
     }
@@ -58,8 +53,6 @@ impl Accelerator {
         Some(Self::Kvm)
     } else if cfg!(target_os = "macos") {
         Some(Self::Hvf)
-    } else if cfg!(windows) {
-        Some(Self::Whpx)
     } else {
         None
     };
@@ -80,12 +73,19 @@ impl Accelerator {
         match self {
             Self::Kvm => ["-accel", "kvm", "-cpu", "host"],
             Self::Hvf => ["-accel", "hvf", "-cpu", "host"],
-            // It knows no host processor.
-            Self::Whpx => ["-accel", "whpx,kernel-irqchip=off", "-cpu", "max"],
             // A small processor boots fastest under emulation; without rdrand the kernel waits seconds for its first random
             // numbers. Measured on QEMU 7.2: 6.1 s to a login against 10.0 s with `max`.
             Self::Tcg if cfg!(target_arch = "aarch64") => ["-accel", "tcg,thread=multi,tb-size=128", "-cpu", "max"],
             Self::Tcg => ["-accel", "tcg,thread=multi,tb-size=128", "-cpu", "qemu64,+rdrand"],
+        }
+    }
+
+    /// What the kernel is told beside what it is told everywhere. The clock of an emulated processor can be trusted, and an
+    /// emulated processor has none of the faults that the kernel would work around: both save time.
+    pub(crate) fn kernel(self) -> &'static str {
+        match self {
+            Self::Kvm | Self::Hvf => "",
+            Self::Tcg => " tsc=reliable mitigations=off",
         }
     }
 

@@ -3,9 +3,11 @@
 use crate::{
     QemuProvider, files, image,
     layout::{self, BoxPlace},
+    lock::Lock,
     record::Record,
 };
 use async_trait::async_trait;
+use camino::Utf8Path;
 use jiff::Timestamp;
 use rig_model::{BoxName, Bytes, Digest, ObservedBox};
 use rig_provider_api::{BoxTag, BuildRequest, ByteStream, Context, Images, ProviderError, Result};
@@ -46,8 +48,8 @@ impl QemuProvider {
                 let path = place.record();
                 // One that is removed meanwhile is not there.
                 let Some(text) = files::read(&path)? else { continue };
-                let record: BoxRecord = serde_json::from_str(&text)
-                    .map_err(|error| ProviderError::failed(format!("reading {path}"), error))?;
+                // What a newer rig wrote is that one's.
+                let Ok(record) = serde_json::from_str::<BoxRecord>(&text) else { continue };
                 boxes.push(ObservedBox {
                     name: record.name,
                     provider: provider.clone(),
@@ -86,10 +88,14 @@ impl Images for QemuProvider {
 
     async fn import(&self, cx: &Context, tag: &BoxTag, root: ByteStream) -> Result<()> {
         let doing = format!("making box {}", tag.name);
+        self.prepare_folders(cx, &doing).await?;
+        let lock = Lock::take(cx, &doing, self.layout.box_lock(&tag.image)).await?;
         let place = self.box_place(&tag.image);
         let making = place.making();
-        let (folder, box_folder) = (making.0.clone(), place.0.clone());
+        let (folder, box_folder, machines) = (making.0.clone(), place.0.clone(), self.layout.machines());
+        let (image, working) = (tag.image.clone(), doing.clone());
         let fresh = files::blocking(&doing, move || {
+            unused(&machines, &image, &working)?;
             for left in layout::remains(&box_folder) {
                 files::remove_folder(&left)?;
             }
@@ -99,6 +105,7 @@ impl Images for QemuProvider {
         let made = image::make(cx, &making, root, SIZE).await;
         let tag = tag.clone();
         let finish = files::blocking(&doing, move || {
+            let _held = lock;
             if let Err(error) = made {
                 // Nobody finds it under this name; what cannot be removed now is removed by the next try.
                 let _ = files::remove_folder(&making.0);
@@ -129,17 +136,26 @@ impl Images for QemuProvider {
 
     async fn remove(&self, cx: &Context, image: &str) -> Result<()> {
         let doing = format!("removing box {image}");
-        let (machines, place, image) = (self.layout.machines(), self.box_place(image), image.to_owned());
+        self.prepare_folders(cx, &doing).await?;
+        let lock = Lock::take(cx, &doing, self.layout.box_lock(image)).await?;
+        let (machines, place) = (self.layout.machines(), self.box_place(image));
+        let (image, working) = (image.to_owned(), doing.clone());
         let work = files::blocking(&doing, move || {
-            // Their disks lie over it.
-            if let Some(user) = Record::all(&machines)?.into_iter().find(|record| record.image == image) {
-                let why = format!("machine {} of workspace {} is made from it", user.id, user.workspace);
-                return Err(
-                    ProviderError::failed(format!("removing box {image}"), why).hinted("destroy the machine first")
-                );
-            }
+            let _held = lock;
+            unused(&machines, &image, &working)?;
             files::remove_folder(&place.0)
         });
         cx.run(&doing, work).await
+    }
+}
+
+/// Makes sure that no machine is made from a box: their disks lie over its disk, and over no other one.
+fn unused(machines: &Utf8Path, image: &str, doing: &str) -> Result<()> {
+    match Record::every(machines)?.into_iter().find(|record| record.image == image) {
+        None => Ok(()),
+        Some(user) => {
+            let why = format!("machine {} of workspace {} is made from it", user.id, user.workspace);
+            Err(ProviderError::failed(doing, why).hinted("destroy the machine first"))
+        }
     }
 }

@@ -18,18 +18,20 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How much of the end is read to find the last lines, in bytes. A console has short lines.
 const TAIL: u64 = 1 << 20;
 
-/// The end of a console's file.
-async fn tail(place: &MachinePlace) -> std::io::Result<Vec<u8>> {
+/// The end of a console's file, and how long the file was with it, in bytes.
+async fn tail(place: &MachinePlace) -> std::io::Result<(Vec<u8>, u64)> {
     let mut file = match fs_err::tokio::File::open(place.console()).await {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
         Err(error) => return Err(error),
     };
     let length = file.metadata().await?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).await?;
+    let from = file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).await?;
     let mut bytes = Vec::new();
-    file.take(TAIL).read_to_end(&mut bytes).await?;
-    Ok(bytes)
+    // What is written meanwhile comes later.
+    file.take(length - from).read_to_end(&mut bytes).await?;
+    let read = from + bytes.len() as u64;
+    Ok((bytes, read))
 }
 
 #[async_trait]
@@ -50,11 +52,7 @@ impl Logs for QemuProvider {
         let failed = |error| ProviderError::failed(&doing, error);
         let mut from = 0;
         if let Some(lines) = request.tail {
-            let end = tail(&place).await.map_err(failed)?;
-            let length = match fs_err::tokio::metadata(place.console()).await {
-                Ok(file) => file.len(),
-                Err(_) => end.len() as u64,
-            };
+            let (end, length) = tail(&place).await.map_err(failed)?;
             from = length - last_lines(&end, lines as usize) as u64;
         }
         let (provider, cx, machine, follow) = (self.clone(), cx.clone(), machine.clone(), request.follow);

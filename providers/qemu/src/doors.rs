@@ -1,9 +1,16 @@
 //! How machines are entered: the keys that they are given, and the port of this host that leads to their SSH server.
 
-use crate::{QemuProvider, files, layout::MachinePlace, life, record::Record, seed::hosts_file};
+use crate::{
+    QemuProvider, files,
+    hosts::{self, knows_all, neighbours},
+    layout::MachinePlace,
+    lock::Lock,
+    record::Record,
+    seed::hosts_file,
+};
 use async_trait::async_trait;
 use rig_model::{MachineId, MachineState};
-use rig_provider_api::{Context, Door, DoorKeys, Doors, MachineRef, ProviderError, Result};
+use rig_provider_api::{Context, Door, DoorKeys, Doors, Hosts, MachineRef, ProviderError, Result};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
 use zeroize::{Zeroize, Zeroizing};
@@ -41,6 +48,8 @@ impl Keys {
 impl Doors for QemuProvider {
     async fn furnish(&self, cx: &Context, machine: &MachineRef, keys: &DoorKeys) -> Result<()> {
         let doing = format!("giving machine {machine} its keys");
+        self.record(cx, &doing, machine).await?;
+        let lock = Lock::take(cx, &doing, self.layout.machine_lock(machine)).await?;
         let record = self.record(cx, &doing, machine).await?;
         if self.state(cx, &record).await?.is_running() {
             // What runs has read its keys.
@@ -48,6 +57,7 @@ impl Doors for QemuProvider {
         }
         let (place, keys) = (self.layout.machine(machine), keys.clone());
         let work = files::blocking(&doing, move || {
+            let _held = lock;
             let mut own = Keys {
                 user: keys.user,
                 authorized_key: keys.authorized_key,
@@ -79,18 +89,45 @@ impl Doors for QemuProvider {
         }))
     }
 
-    async fn strangers(&self, cx: &Context, machine: &MachineRef) -> Result<Vec<(MachineId, String)>> {
+    async fn unaware(&self, cx: &Context, machine: &MachineRef) -> Result<Vec<MachineId>> {
         let doing = format!("looking for the neighbours of machine {machine}");
         let record = self.record(cx, &doing, machine).await?;
-        let machines = self.layout.machines();
-        let all = cx.run(&doing, files::blocking(&doing, move || Record::all(&machines))).await?;
-        let mut strangers = Vec::new();
-        for other in all.iter().filter(|other| life::is_neighbour(&record, other)) {
-            let started_before = other.run.as_ref().is_some_and(|run| run.started < record.created);
-            if started_before && self.state(cx, other).await? == MachineState::Running {
-                strangers.push((other.id.clone(), hosts_file(&life::hosts(other, &all))));
+        let all = self.all(cx, &doing, &record).await?;
+        let mut unaware = Vec::new();
+        for other in neighbours(&record, &all).filter(|other| !knows_all(other, &all)) {
+            if self.state(cx, other).await? == MachineState::Running {
+                unaware.push(other.id.clone());
             }
         }
-        Ok(strangers)
+        Ok(unaware)
+    }
+
+    async fn hosts(&self, cx: &Context, machine: &MachineRef) -> Result<Option<Hosts>> {
+        let doing = format!("listing the neighbours of machine {machine}");
+        let record = self.record(cx, &doing, machine).await?;
+        let all = self.all(cx, &doing, &record).await?;
+        if knows_all(&record, &all) {
+            return Ok(None);
+        }
+        let machines = neighbours(&record, &all).map(|other| other.id.clone()).collect();
+        Ok(Some(Hosts { file: hosts_file(&hosts::hosts(&record, &all)), machines }))
+    }
+
+    async fn aware(&self, cx: &Context, machine: &MachineRef, hosts: &Hosts) -> Result<()> {
+        let doing = format!("noting what machine {machine} knows");
+        let told = |known: &mut Record, told| {
+            if let Some(run) = &mut known.run {
+                run.told = told;
+            }
+        };
+        self.update(cx, &doing, machine, told, hosts.machines.clone()).await
+    }
+}
+
+impl QemuProvider {
+    /// The machines of the same workspace.
+    async fn all(&self, cx: &Context, doing: &str, record: &Record) -> Result<Vec<Record>> {
+        let (machines, workspace) = (self.layout.machines(), record.workspace.clone());
+        cx.run(doing, files::blocking(doing, move || Record::of(&machines, &workspace))).await
     }
 }

@@ -17,11 +17,11 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(lost)?
 }
 
-/// Writes a file that its owner alone reads, and puts it in its place by a rename.
+/// Writes a file that its owner alone reads, and puts it in its place by a rename. Its folder has to be there: what was removed
+/// meanwhile does not come back.
 pub(crate) fn write(path: &Utf8Path, content: &[u8]) -> Result<()> {
     let failed = |error: io::Error| ProviderError::failed(format!("writing {path}"), error);
     let folder = path.parent().unwrap_or(Utf8Path::new("."));
-    make_folder(folder)?;
     let mut file = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder).map_err(failed)?;
     file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
     file.persist(path).map(drop).map_err(|error| failed(error.error))
@@ -43,7 +43,7 @@ pub(crate) fn names(folder: &Utf8Path) -> Result<Vec<String>> {
     Ok(names.unwrap_or_default())
 }
 
-/// Makes a folder that its owner alone enters: disks hold whatever machines were told.
+/// Makes a folder that its owner alone enters.
 pub(crate) fn make_folder(path: &Utf8Path) -> Result<()> {
     let closed = || fs_err::set_permissions(path, Permissions::from_mode(0o700));
     let made = fs_err::create_dir_all(path).and_then(|()| closed());

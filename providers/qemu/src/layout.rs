@@ -7,13 +7,15 @@
 //!                             machine.json, keys.json, disk.qcow2, seed.img, console.log
 //!   networks/WORKSPACE.TOPOLOGY.NETWORK.json
 //!   run/IDENTITY.sock, .pid   while a machine runs
+//!   locks/                    of machines and boxes; empty files
 //! ```
 //!
 //! A machine and a box come to be by one rename: what has no name of these forms is what a call left that was cut.
 
+use crate::files;
 use camino::{Utf8Path, Utf8PathBuf};
 use rig_model::{BoxName, Digest, MachineId, Name};
-use rig_provider_api::MachineRef;
+use rig_provider_api::{MachineRef, Result};
 
 /// What the name of a folder begins with that is being made or removed. Names of workspaces and boxes begin with a letter.
 const MAKING: &str = ".making-";
@@ -34,7 +36,7 @@ impl QemuLayout {
     /// Whether there are machines of a workspace.
     #[must_use]
     pub fn has_machines(&self, workspace: &Name) -> bool {
-        let names = crate::files::names(&self.machines()).unwrap_or_default();
+        let names = files::names(&self.machines()).unwrap_or_default();
         names.iter().any(|name| name.split('.').next() == Some(workspace.as_str()))
     }
 
@@ -50,6 +52,24 @@ impl QemuLayout {
         MachinePlace(self.machines().join(file_name(&machine.workspace, &machine.id)))
     }
 
+    /// Makes the folders. Their owner alone enters them: disks hold whatever machines were told.
+    pub(crate) fn prepare(&self) -> Result<()> {
+        files::make_folder(&self.root)?;
+        [self.boxes(), self.machines(), self.networks(), self.run(), self.root.join("locks")]
+            .iter()
+            .try_for_each(|folder| files::make_folder(folder))
+    }
+
+    /// Held while a machine is made, started or removed.
+    pub(crate) fn machine_lock(&self, machine: &MachineRef) -> Utf8PathBuf {
+        self.root.join("locks").join(format!("machine-{}", file_name(&machine.workspace, &machine.id)))
+    }
+
+    /// Held while a box is made or removed, and while a machine is made from it.
+    pub(crate) fn box_lock(&self, image: &str) -> Utf8PathBuf {
+        self.root.join("locks").join(format!("box-{image}"))
+    }
+
     pub(crate) fn networks(&self) -> Utf8PathBuf {
         self.root.join("networks")
     }
@@ -58,7 +78,8 @@ impl QemuLayout {
         self.networks().join(format!("{workspace}.{topology}.{network}.json"))
     }
 
-    /// The monitor of a running machine. Beside the others and short, because a socket's path has room for 107 bytes.
+    /// The monitor of a running machine. Beside the others and short, because a socket's path has room for 107 bytes, on macOS for
+    /// 103.
     pub(crate) fn monitor(&self, identity: &str) -> Utf8PathBuf {
         self.root.join("run").join(format!("{identity}.sock"))
     }
@@ -147,7 +168,7 @@ pub(crate) fn box_name(name: &BoxName, digest: &Digest) -> String {
 pub(crate) fn remains(path: &Utf8Path) -> Vec<Utf8PathBuf> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Vec::new() };
     let begin = format!("{MAKING}{name}.");
-    let names = crate::files::names(folder).unwrap_or_default().into_iter();
+    let names = files::names(folder).unwrap_or_default().into_iter();
     names.filter(|name| name.starts_with(&begin)).map(|name| folder.join(name)).collect()
 }
 

@@ -8,15 +8,18 @@ mod boxes;
 mod console;
 mod doors;
 mod files;
+mod hosts;
 mod image;
 mod layout;
 mod life;
+mod lock;
 mod monitor;
 mod network;
 mod observe;
 mod programs;
 mod provider;
 mod record;
+mod running;
 mod seed;
 
 pub use layout::QemuLayout;

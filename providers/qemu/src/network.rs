@@ -1,6 +1,6 @@
 //! Networks of a topology: every card on one speaks to a multicast group of this host's loopback, which carries the frames to
-//! all the others. Nobody else needs to run, and no right is needed. Everybody on this host could listen, which is why machines
-//! are entered over SSH alone.
+//! all the others. Nobody else needs to run, and no right is needed. Everybody with an account on this host could take part, which
+//! is why machines are entered over SSH alone.
 
 use crate::{QemuProvider, files};
 use async_trait::async_trait;
@@ -50,11 +50,18 @@ impl Network {
         network.map(Some).map_err(|error| ProviderError::failed(format!("reading {path}"), error))
     }
 
-    /// All of them, of every workspace.
-    pub(crate) fn all(folder: &Utf8Path) -> Result<Vec<Self>> {
-        let names = files::names(folder)?.into_iter().filter(|name| name.ends_with(".json") && !name.starts_with('.'));
-        // One that is removed meanwhile is not there.
-        names.filter_map(|name| Self::load(&folder.join(name)).transpose()).collect()
+    /// All of them. What cannot be read of another workspace, because a newer rig wrote it, is left out.
+    pub(crate) fn all(folder: &Utf8Path, workspace: &Name) -> Result<Vec<Self>> {
+        let mut networks = Vec::new();
+        for name in files::names(folder)?.iter().filter(|name| name.ends_with(".json") && !name.starts_with('.')) {
+            match Self::load(&folder.join(name)) {
+                // One that is removed meanwhile is not there.
+                Ok(network) => networks.extend(network),
+                Err(error) if name.split('.').next() == Some(workspace.as_str()) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Ok(networks)
     }
 
     /// What the provider calls it.
@@ -82,6 +89,7 @@ impl Networks for QemuProvider {
         let doing = format!("creating network {}", network.name);
         let path = self.layout.network(workspace, &network.topology, &network.name);
         let wanted = Network::new(workspace, network);
+        self.prepare_folders(cx, &doing).await?;
         let work = files::blocking(&doing, move || match Network::load(&path)? {
             Some(there) if there.subnet == wanted.subnet && there.internal == wanted.internal => Ok(()),
             Some(there) => {

@@ -4,6 +4,7 @@ use crate::{QemuProvider, files, monitor::Monitor, network::Network, record::Rec
 use futures_util::{StreamExt, TryStreamExt, stream};
 use rig_model::{HostPortUse, MachineState, Name, Observed, ObservedMachine};
 use rig_provider_api::{Context, MachineRef, ObserveScope, ProviderError, Result};
+use rustix::{fs::FlockOperation, io::Errno};
 use std::{
     io::ErrorKind,
     time::{Duration, Instant},
@@ -40,17 +41,19 @@ impl QemuProvider {
         let end = Instant::now() + PATIENCE;
         let cx = cx.within(PATIENCE);
         loop {
-            let connect = async {
-                match UnixStream::connect(&path).await {
-                    Ok(stream) => Ok(Some(stream)),
-                    // What a machine that ended left behind.
-                    Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
-                        Ok(None)
-                    }
-                    Err(error) => Err(ProviderError::failed(&doing, error)),
+            let stream = match cx.run(&doing, async { Ok(UnixStream::connect(&path).await) }).await? {
+                Ok(stream) => stream,
+                // What a machine that ended left behind.
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+                    return Ok(None);
+                }
+                Err(error) if Instant::now() > end => return Err(ProviderError::failed(doing, error)),
+                // Too many are in line already, or it ended while they were.
+                Err(_) => {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
                 }
             };
-            let Some(stream) = cx.run(&doing, connect).await? else { return Ok(None) };
             let ours = async {
                 let mut monitor = Monitor::greet(&cx, stream).await?;
                 let uuid = monitor.uuid(&cx).await?;
@@ -69,13 +72,38 @@ impl QemuProvider {
         }
     }
 
+    /// Whether QEMU runs for a machine, whatever the machine is doing.
+    pub(crate) async fn is_alive(&self, cx: &Context, record: &Record) -> Result<bool> {
+        Ok(self.is_locked(cx, record).await? || self.monitor(cx, record).await?.is_some())
+    }
+
+    /// Whether QEMU holds a machine's file with the process number, which it does from before its monitor answers until it ends.
+    async fn is_locked(&self, cx: &Context, record: &Record) -> Result<bool> {
+        let (doing, path) = (format!("looking for QEMU of machine {}", record.id), self.layout.pid(&record.identity));
+        let work = files::blocking(&doing, move || {
+            let failed = |error: std::io::Error| ProviderError::failed(format!("looking at {path}"), error);
+            let open = fs_err::OpenOptions::new().read(true).write(true).open(&path);
+            let Some(file) = files::present(open).map_err(failed)? else { return Ok(false) };
+            // It is open again when the file is closed.
+            match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => Ok(false),
+                Err(Errno::AGAIN | Errno::ACCESS) => Ok(true),
+                Err(error) => Err(failed(error.into())),
+            }
+        });
+        cx.run(&doing, work).await
+    }
+
     /// What a machine is doing.
     pub(crate) async fn state(&self, cx: &Context, record: &Record) -> Result<MachineState> {
-        let Some(run) = &record.run else { return Ok(MachineState::Created) };
-        if run.ended.is_some() {
-            return Ok(MachineState::Exited);
-        }
-        let Some(mut monitor) = self.monitor(cx, record).await? else { return Ok(MachineState::Exited) };
+        // What is written may be wrong: of a start that was cut nothing is known but what answers.
+        let Some(mut monitor) = self.monitor(cx, record).await? else {
+            return Ok(match &record.run {
+                _ if self.is_locked(cx, record).await? => MachineState::Running,
+                None => MachineState::Created,
+                Some(_) => MachineState::Exited,
+            });
+        };
         Ok(match monitor.status(cx).await {
             Ok(status) => match status.status.as_str() {
                 "running" | "prelaunch" => MachineState::Running,
@@ -116,25 +144,24 @@ impl QemuProvider {
     pub(crate) async fn observe_all(&self, cx: &Context, workspace: &Name, scope: ObserveScope) -> Result<Observed> {
         let doing = "looking at QEMU's machines";
         let (machines, networks) = (self.layout.machines(), self.layout.networks());
+        let of = workspace.clone();
         let work = files::blocking(doing, move || {
-            let networks = if scope.networks { Network::all(&networks)? } else { Vec::new() };
-            Ok((Record::all(&machines)?, networks))
+            let networks = if scope.networks { Network::all(&networks, &of)? } else { Vec::new() };
+            let others = if scope.host_ports { Record::of_others(&machines, &of) } else { Vec::new() };
+            Ok((Record::of(&machines, &of)?, others, networks))
         });
-        let (records, networks) = cx.run(doing, work).await?;
-        let (own, others): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record.workspace == *workspace);
+        let (own, others, networks) = cx.run(doing, work).await?;
         let looks = own.into_iter().map(|record| self.observed(cx, record));
         let mut observed =
             Observed { machines: stream::iter(looks).buffered(AT_ONCE).try_collect().await?, ..Observed::default() };
         observed.machines.sort_by(|a, b| (&a.id.topology, &a.group, a.index).cmp(&(&b.id.topology, &b.group, b.index)));
-        if scope.host_ports {
-            for record in others {
-                let owner = format!("machine {} of workspace {}", record.id, record.workspace);
-                observed.host_ports.extend(record.ports.iter().map(|port| HostPortUse {
-                    port: port.host,
-                    protocol: port.protocol,
-                    owner: owner.clone(),
-                }));
-            }
+        for record in others {
+            let owner = format!("machine {} of workspace {}", record.id, record.workspace);
+            observed.host_ports.extend(record.ports.iter().map(|port| HostPortUse {
+                port: port.host,
+                protocol: port.protocol,
+                owner: owner.clone(),
+            }));
         }
         for network in networks {
             if network.workspace == *workspace {

@@ -27,17 +27,12 @@ impl Programs {
     /// Looks for both in a list of folders, as `PATH` has it.
     #[must_use]
     pub fn find(path: &OsStr) -> Option<Self> {
-        let find = |name: &str| {
-            std::env::split_paths(path)
-                .map(|folder| folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
-                .find(|file| file.is_file())
-        };
+        let find = |name: &str| std::env::split_paths(path).map(|folder| folder.join(name)).find(|file| file.is_file());
         Some(Self { system: find(SYSTEM)?, image: find(IMAGE)? })
     }
 }
 
-/// Runs a program to its end. It is not killed when the caller stops waiting: a machine that is about to run would be left half
-/// started.
+/// Runs a program to its end. Whether it is killed when the caller stops waiting is the command's own setting.
 ///
 /// # Errors
 /// When it cannot be started, and what it says when it fails.
@@ -50,8 +45,11 @@ pub(crate) async fn run(cx: &Context, doing: &str, command: &mut Command) -> Res
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<String> = said.lines().map(plain).filter(|line| !line.is_empty()).map(str::to_owned).collect();
-    let why = lines.first().cloned().unwrap_or_else(|| format!("it ended with {} and said nothing", output.status));
-    let tail = lines.into_iter().skip(1).collect();
+    // Warnings come before the reason.
+    let (warnings, mut lines): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| line.starts_with("warning:"));
+    let why =
+        if lines.is_empty() { format!("it ended with {} and gave no reason", output.status) } else { lines.remove(0) };
+    let tail = lines.into_iter().chain(warnings).collect();
     Err(ProviderError::Failed { doing: doing.to_owned(), why, tail, hint: None })
 }
 

@@ -13,6 +13,9 @@ use rig_provider_api::{
 use std::{sync::Arc, thread};
 use tokio::{process::Command, sync::OnceCell};
 
+/// Where SSH servers listen.
+pub(crate) const SSH: u16 = 22;
+
 /// Machines as virtual machines of this host's QEMU.
 #[derive(Clone)]
 pub struct QemuProvider {
@@ -111,6 +114,14 @@ impl Provider for QemuProvider {
         if machine.security.read_only || !machine.security.cap_drop.is_empty() || machine.security.user.is_some() {
             let field = if machine.security.read_only { "read-only" } else { "cap" };
             issue(field, "a virtual machine has a kernel of its own and all rights in it", "leave it out");
+        }
+        if let Some(ssh) = &machine.ssh {
+            if ssh.user == "root" {
+                issue("ssh", "the box lets nobody in as root", "leave `user` out; the user may become root");
+            }
+            if ssh.port != SSH {
+                issue("ssh", "the box's SSH server listens on port 22", "leave `port` out");
+            }
         }
         if machine.restart != RestartPolicy::No {
             issue("restart", "nobody watches over virtual machines when rig has ended", "leave `restart` out");

@@ -58,8 +58,8 @@ pub(crate) struct Run {
     pub(crate) started: Timestamp,
     /// The port of this host that leads to its SSH server.
     pub(crate) ssh: u16,
-    /// Where the console's file ended when it began, in bytes.
-    pub(crate) console: u64,
+    /// The neighbours whose names it was told.
+    pub(crate) told: Vec<MachineId>,
     /// How it was ended; nothing while it runs, and of a machine that ended by itself.
     pub(crate) ended: Option<Exit>,
 }
@@ -78,14 +78,32 @@ impl Record {
         files::write(&place.record(), self.text().as_bytes())
     }
 
-    /// All machines of all workspaces.
-    pub(crate) fn all(folder: &Utf8Path) -> Result<Vec<Self>> {
-        let places = files::names(folder)?.into_iter().map(|name| MachinePlace(folder.join(name)));
+    /// The machines of a workspace.
+    pub(crate) fn of(folder: &Utf8Path, workspace: &Name) -> Result<Vec<Self>> {
+        Self::some(folder, |name| owner(name) == Some(workspace.as_str())).collect()
+    }
+
+    /// The machines of all other workspaces. What cannot be read, because a newer rig wrote it, is left out.
+    pub(crate) fn of_others(folder: &Utf8Path, workspace: &Name) -> Vec<Self> {
+        Self::some(folder, |name| owner(name) != Some(workspace.as_str())).filter_map(Result::ok).collect()
+    }
+
+    /// The machines of all workspaces.
+    pub(crate) fn every(folder: &Utf8Path) -> Result<Vec<Self>> {
+        Self::some(folder, |_| true).collect()
+    }
+
+    fn some(folder: &Utf8Path, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = Result<Self>> {
+        let (names, failed) = match files::names(folder) {
+            Ok(names) => (names, None),
+            Err(error) => (Vec::new(), Some(Err(error))),
+        };
+        let names: Vec<String> = names.into_iter().filter(|name| wanted(name)).collect();
+        let places = names.into_iter().map(|name| MachinePlace(folder.join(name)));
         // One that is removed meanwhile is not there.
-        places
-            .filter(|place| !layout::is_being_made(&place.0))
-            .filter_map(|place| Self::load(&place).transpose())
-            .collect()
+        let records =
+            places.filter(|place| !layout::is_being_made(&place.0)).filter_map(|place| Self::load(&place).transpose());
+        failed.into_iter().chain(records)
     }
 
     fn parse(path: &Utf8Path, text: &str) -> Result<Self> {
@@ -107,4 +125,9 @@ impl Record {
         // Nothing in it can fail to be written.
         serde_json::to_string_pretty(self).unwrap_or_default()
     }
+}
+
+/// The workspace of a machine's folder.
+fn owner(folder: &str) -> Option<&str> {
+    folder.split('.').next()
 }

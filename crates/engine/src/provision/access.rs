@@ -109,8 +109,47 @@ impl Access {
             return Ok(session.clone());
         }
         let session = self.connect(cx, machine, &door.ssh).await?;
+        self.introduce(cx, machine, &session).await?;
         *open = Some(session.clone());
         Ok(session)
+    }
+
+    /// The same, with a machine that knows the names of its neighbours, whoever of them came last.
+    pub(crate) async fn introduced(&self, cx: &Context, machine: &MachineId) -> Result<(), EngineError> {
+        let session = self.session(cx, machine).await?;
+        self.introduce(cx, machine, &session).await
+    }
+
+    /// Whether there is a connection to a machine, which may not just be in the making.
+    pub(crate) fn is_open(&self, machine: &MachineId) -> bool {
+        let session = self.machines.get(machine).and_then(|door| door.session.try_lock().ok());
+        session.is_some_and(|session| session.as_ref().is_some_and(rig_ssh::Session::is_alive))
+    }
+
+    /// Tells a machine that only SSH leads into the names of those neighbours that were made since it was started.
+    async fn introduce(
+        &self,
+        cx: &Context,
+        machine: &MachineId,
+        session: &rig_ssh::Session,
+    ) -> Result<(), EngineError> {
+        let Some(doors) = self.provider(machine)?.doors() else { return Ok(()) };
+        let reference = self.reference(machine);
+        let Some(hosts) = doors.hosts(cx, &reference).await? else { return Ok(()) };
+        let doing = format!("telling machine {machine} of its neighbours");
+        // Nobody reads half a file.
+        let program = "cat >/etc/hosts.new && mv /etc/hosts.new /etc/hosts";
+        let line = format!("{}sh -c {}", super::sudo(session), rig_ssh::quote(program));
+        let tell = async {
+            let told = session.run(&line, Some(hosts.file.clone().into()), SAID).await;
+            told.map_err(|error| ProviderError::failed(&doing, error))
+        };
+        let told = cx.run(&doing, tell).await?;
+        if !told.success() {
+            let why = String::from_utf8_lossy(&told.stderr).trim().to_owned();
+            return Err(ProviderError::failed(doing, why).into());
+        }
+        Ok(doors.aware(cx, &reference, &hosts).await?)
     }
 
     /// Forgets the connection to a machine that is about to be restarted.
@@ -180,6 +219,11 @@ impl Access {
     /// When the file does not declare it, or its provider is not at hand.
     pub(crate) fn provider(&self, machine: &MachineId) -> Result<&Arc<dyn Provider>, EngineError> {
         self.providers.of(machine)
+    }
+
+    /// Who has the machines, without the way into them.
+    pub(crate) fn providers(&self) -> &Providers {
+        &self.providers
     }
 
     /// Where things are kept.
@@ -302,6 +346,9 @@ impl Access {
         rig_ssh::connect(Arc::new(dialer), credentials, trust, &patience, &waiting).await.map_err(failed)
     }
 }
+
+/// How much is kept of what a command of rig's own says, in bytes.
+const SAID: usize = 4096;
 
 /// Runs a short piece of work on files away from the runtime.
 pub(crate) async fn blocking<T: Send + 'static>(
