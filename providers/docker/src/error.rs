@@ -39,6 +39,11 @@ pub(crate) fn is_conflict(error: &Error) -> bool {
     matches!(error, Error::DockerResponseServerError { status_code: 409, .. })
 }
 
+/// Whether the engine said that a container has the volume.
+pub(crate) fn is_in_use(error: &ProviderError) -> bool {
+    matches!(error, ProviderError::Failed { why, .. } if why.contains("volume is in use"))
+}
+
 /// Whether the engine said that there is nothing to do.
 pub(crate) fn is_unchanged(error: &Error) -> bool {
     matches!(error, Error::DockerResponseServerError { status_code: 304, .. })

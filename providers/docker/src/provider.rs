@@ -28,6 +28,9 @@ const OLDEST_API: (usize, usize) = (1, 41);
 /// How long to wait for the end of what the engine is at, before it is asked again.
 pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
+/// How often it is looked what a removal has left, when something of it is in use.
+const MOST_LOOKS: u32 = 20;
+
 /// How long an engine's list may lag behind its answers.
 const LISTED: Duration = Duration::from_secs(2);
 
@@ -331,9 +334,17 @@ impl Provider for DockerProvider {
         let doing = format!("destroying machine {machine}");
         let name = Self::container(machine);
         cx.run(&doing, async {
-            let remains = self.remains(&doing, machine).await?;
-            self.discard(&doing, &name).await?;
-            self.clear(&doing, remains).await
+            let mut tries = 0;
+            loop {
+                let remains = self.remains(&doing, machine).await?;
+                self.discard(&doing, &name).await?;
+                tries += 1;
+                match self.clear(&doing, remains).await {
+                    // The engine has just done what a call that was cut had asked it for: it is looked at again.
+                    Err(error) if tries < MOST_LOOKS && error::is_in_use(&error) => tokio::time::sleep(PAUSE).await,
+                    result => return result,
+                }
+            }
         })
         .await
     }
