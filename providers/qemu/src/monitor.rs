@@ -9,17 +9,8 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader
 pub(crate) struct Monitor<S> {
     lines: Lines<BufReader<ReadHalf<S>>>,
     write: WriteHalf<S>,
-    /// What happened while answers were waited for, the oldest first.
-    events: Vec<Happening>,
-}
-
-/// Something that QEMU tells by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Happening {
-    /// `SHUTDOWN`, `STOP`, `GUEST_PANICKED`, …
-    pub(crate) name: String,
-    /// What belongs to it.
-    pub(crate) data: Value,
+    /// The names of what happened while answers were waited for (`SHUTDOWN`, `STOP`, …), the oldest first.
+    events: Vec<String>,
 }
 
 /// A line from QEMU. What it does not hold is absent; unknown keys are skipped.
@@ -31,8 +22,6 @@ struct Line {
     returned: Option<Value>,
     error: Option<Refusal>,
     event: Option<String>,
-    #[serde(default)]
-    data: Value,
 }
 
 #[derive(Deserialize)]
@@ -94,19 +83,20 @@ impl<S: AsyncRead + AsyncWrite> Monitor<S> {
         uuid.map(str::to_owned).ok_or_else(|| ProviderError::failed(doing, format!("it answers {answer}")))
     }
 
-    /// Waits until something of this name happens, or QEMU closes the connection, as it does when it ends.
+    /// Waits until something of this name happens; `false` when QEMU closes the connection instead, as it does when it ends.
     ///
     /// # Errors
     /// When the context ends first.
-    pub(crate) async fn until(&mut self, cx: &Context, doing: &str, name: &str) -> Result<Option<Happening>> {
+    pub(crate) async fn until(&mut self, cx: &Context, doing: &str, name: &str) -> Result<bool> {
         cx.run(doing, async {
             loop {
-                if let Some(at) = self.events.iter().position(|event| event.name == name) {
-                    return Ok(Some(self.events.remove(at)));
+                if let Some(at) = self.events.iter().position(|event| event == name) {
+                    self.events.remove(at);
+                    return Ok(true);
                 }
                 match self.line(doing).await {
-                    Ok(line) => self.events.extend(happening(line)),
-                    Err(_) => return Ok(None),
+                    Ok(line) => self.events.extend(line.event),
+                    Err(_) => return Ok(false),
                 }
             }
         })
@@ -124,7 +114,7 @@ impl<S: AsyncRead + AsyncWrite> Monitor<S> {
             }
             match line.returned {
                 Some(answer) => return Ok(answer),
-                None => self.events.extend(happening(line)),
+                None => self.events.extend(line.event),
             }
         }
     }
@@ -134,10 +124,6 @@ impl<S: AsyncRead + AsyncWrite> Monitor<S> {
         let text = text.ok_or_else(|| ProviderError::failed(doing, "QEMU ended"))?;
         serde_json::from_str(&text).map_err(|error| ProviderError::failed(doing, format!("QEMU says {text}: {error}")))
     }
-}
-
-fn happening(line: Line) -> Option<Happening> {
-    line.event.map(|name| Happening { name, data: line.data })
 }
 
 #[cfg(test)]
@@ -178,7 +164,7 @@ mod tests {
         ]);
         let mut monitor = Monitor::greet(&cx(), stream).await.unwrap();
         assert_eq!(monitor.status(&cx()).await.unwrap().status, "paused");
-        assert_eq!(monitor.until(&cx(), "stopping", "STOP").await.unwrap().unwrap().name, "STOP");
+        assert!(monitor.until(&cx(), "stopping", "STOP").await.unwrap());
     }
 
     #[tokio::test]

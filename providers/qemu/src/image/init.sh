@@ -25,6 +25,6 @@ until [ -b "$root" ]; do
     [ $tries -le 50 ] || { echo "initrd: there is no root disk $root"; exit 1; }
     $b sleep 0.1
 done
-$b mount -t ext4 -o noatime "$root" /root || { echo "initrd: $root cannot be mounted"; exit 1; }
-$b mount -o move /dev /root/dev
-exec $b switch_root /root "$init"
+$b mount -t ext4 -o noatime "$root" /system || { echo "initrd: $root cannot be mounted"; exit 1; }
+$b mount -o move /dev /system/dev
+exec $b switch_root /system "$init"

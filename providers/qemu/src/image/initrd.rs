@@ -88,7 +88,7 @@ impl Parts {
         // A kernel without a version in its name has the box's drivers.
         let drivers = self.drivers.get(version).or_else(|| self.drivers.values().next_back());
         let mut archive = Archive::default();
-        for folder in ["bin", "dev", "modules", "proc", "root"] {
+        for folder in ["bin", "dev", "modules", "proc", "system"] {
             archive.add(folder, FOLDER, b"")?;
         }
         // The kernel opens it for process 1 before anything is mounted.
