@@ -112,6 +112,10 @@ pub(crate) enum Command {
     Reset(Reset),
     /// Stops and starts machines, with what changed in the file
     Reload(Act),
+    /// Stops machines in the middle of what they do, with all that they hold in memory
+    Suspend(Act),
+    /// Lets suspended machines go on
+    Resume(Act),
     /// Stops machines
     #[command(visible_alias = "stop")]
     Halt(Act),

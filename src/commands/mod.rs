@@ -21,6 +21,7 @@ mod snapshot;
 mod ssh;
 mod ssh_config;
 mod status;
+mod suspend;
 pub(crate) mod up;
 mod upload;
 mod validate;
@@ -49,6 +50,8 @@ pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
         Command::Snapshot(arguments) => snapshot::run(app, &arguments).await,
         Command::Reset(arguments) => snapshot::reset(app, &arguments).await,
         Command::Reload(arguments) => up::reload(app, &arguments).await,
+        Command::Suspend(arguments) => suspend::run(app, &arguments).await,
+        Command::Resume(arguments) => suspend::resume(app, &arguments).await,
         Command::Halt(arguments) => halt::run(app, &arguments).await,
         Command::Destroy(arguments) => destroy::run(app, &arguments).await,
         Command::Box(arguments) => boxes::run(app, arguments).await,

@@ -69,6 +69,8 @@ fn machine_lines(machine: &MachineId, operations: &[&Operation]) -> Vec<String> 
     let destroyed = has(|action| matches!(action, Action::DestroyMachine { .. }));
     let started = has(|action| matches!(action, Action::StartMachine { .. }));
     let stopped = has(|action| matches!(action, Action::StopMachine { .. }));
+    let suspended = has(|action| matches!(action, Action::SuspendMachine { .. }));
+    let resumed = has(|action| matches!(action, Action::ResumeMachine { .. }));
     let restored = has(|action| matches!(action, Action::RestoreSnapshot { .. }));
     let (sign, verb) = match (created, destroyed, started, stopped) {
         (true, true, ..) => (Paint::Change.paint("±"), "replace"),
@@ -78,6 +80,8 @@ fn machine_lines(machine: &MachineId, operations: &[&Operation]) -> Vec<String> 
         (_, _, true, true) => (Paint::Change.paint("~"), "restart"),
         (_, _, true, false) => (Paint::Create.paint("+"), "start"),
         (_, _, false, true) => (Paint::Remove.paint("-"), "stop"),
+        _ if suspended => (Paint::Remove.paint("-"), "suspend"),
+        _ if resumed => (Paint::Create.paint("+"), "resume"),
         _ if has(|action| matches!(action, Action::Provision { .. })) => (Paint::Change.paint("~"), "provision"),
         _ => (Paint::Change.paint("~"), "await"),
     };

@@ -53,6 +53,20 @@ check "names" on="client" {{ run "busybox" "wget" "-q" "-O" "-" "http://web:8000
     let plan = lab.ok(&["plan", "--json"]).json();
     assert_eq!(plan["operations"].as_array().unwrap().len(), 0, "{plan}");
 
+    // A suspended machine takes nothing, and goes on where it was.
+    lab.ok(&["exec", "web", "--", "sh", "-c", "sleep 3600 >/dev/null 2>&1 & echo $! >/run/sleeper"]);
+    lab.ok(&["suspend"]);
+    assert_eq!(processes(&lab), Vec::<String>::new());
+    assert_eq!(lab.fact("lab/web", "state"), "suspended");
+    lab.ok(&["resume"]);
+    assert_eq!(lab.fact("lab/web", "health"), "ready");
+    let sleeper = lab.ok(&["exec", "web", "--", "sh", "-c", "cat /proc/$(cat /run/sleeper)/cmdline"]).stdout;
+    assert_eq!(sleeper, "sleep\x003600\0");
+    let late: i64 = lab.ok(&["exec", "web", "--", "date", "+%s"]).stdout.trim().parse().unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    assert!((now - late).abs() < 30, "its clock says {late}, it is {now}");
+    lab.ok(&["check"]);
+
     // What was written is there after a stop that lets the machine write it.
     lab.ok(&["exec", "web", "--", "sh", "-c", "echo kept >/srv/site/kept"]);
     lab.ok(&["halt"]);

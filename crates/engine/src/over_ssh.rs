@@ -10,8 +10,8 @@ use rig_model::{
 };
 use rig_provider_api::{
     Changes, Context, Dial, DialStream, Doors, Endpoint, Exec, ExecEvent, ExecRequest, ExecSession, FieldIssue, Images,
-    Logs, MachineRef, Networks, ObserveScope, Provider, ProviderError, Result, Snapshots, StopMode, Terminal, Usage,
-    Volumes, Watch,
+    Logs, MachineRef, Networks, ObserveScope, Provider, ProviderError, Result, Snapshots, StopMode, Suspension,
+    Terminal, Usage, Volumes, Watch,
 };
 use rig_ssh::{Event, ExecCommand, quote};
 use std::{
@@ -191,6 +191,37 @@ impl Dial for OverSsh {
 }
 
 #[async_trait]
+impl Suspension for OverSsh {
+    async fn suspend(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
+        let Some(suspension) = self.inner.suspension() else { return Ok(()) };
+        self.forget(cx, machine).await?;
+        suspension.suspend(cx, machine).await
+    }
+
+    /// Sets the machine's clock afterwards: it stood still. One that cannot be entered goes on with the clock that it has.
+    async fn resume(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
+        let Some(suspension) = self.inner.suspension() else { return Ok(()) };
+        let goes_on = self.inner.inspect(cx, machine).await?.is_some_and(|seen| seen.state.can_resume());
+        self.forget(cx, machine).await?;
+        suspension.resume(cx, machine).await?;
+        if !goes_on || !self.access.has_door(&machine.id) {
+            return Ok(());
+        }
+        let now = jiff::Timestamp::now().as_second();
+        let command = ["date", "-u", "-s", &format!("@{now}")].map(str::to_owned).to_vec();
+        let request = ExecRequest { command, ..ExecRequest::default() };
+        match crate::run_command(self, &cx.within(TELLING), machine, &request, 0).await {
+            Err(error @ ProviderError::Cancelled { .. }) => Err(error),
+            Err(error) => {
+                cx.progress(Progress::step(format!("its clock is late: {error}")));
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
 impl Provider for OverSsh {
     fn id(&self) -> &ProviderId {
         self.inner.id()
@@ -264,6 +295,9 @@ impl Provider for OverSsh {
     }
     fn usage(&self) -> Option<&dyn Usage> {
         self.inner.usage()
+    }
+    fn suspension(&self) -> Option<&dyn Suspension> {
+        self.inner.suspension().map(|_| -> &dyn Suspension { self })
     }
     fn snapshots(&self) -> Option<&dyn Snapshots> {
         self.inner.snapshots()

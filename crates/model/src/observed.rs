@@ -99,6 +99,8 @@ pub enum MachineState {
     Restarting,
     /// Frozen in memory.
     Paused,
+    /// Stopped in the middle of what it does, with its memory on disk.
+    Suspended,
     /// Ended, with this exit code where known.
     Exited,
     /// Half removed, or otherwise beyond use.
@@ -112,6 +114,7 @@ impl std::fmt::Display for MachineState {
             Self::Running => "running",
             Self::Restarting => "restarting",
             Self::Paused => "paused",
+            Self::Suspended => "suspended",
             Self::Exited => "exited",
             Self::Dead => "dead",
         })
@@ -125,10 +128,10 @@ impl MachineState {
         matches!(self, Self::Running | Self::Paused)
     }
 
-    /// Whether `start` brings it to life.
+    /// Whether it goes on where it was when it is resumed.
     #[must_use]
-    pub fn can_start(self) -> bool {
-        matches!(self, Self::Created | Self::Exited)
+    pub fn can_resume(self) -> bool {
+        matches!(self, Self::Paused | Self::Suspended)
     }
 }
 

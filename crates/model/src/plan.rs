@@ -101,6 +101,16 @@ pub enum Action {
         /// How long its service has to end after TERM.
         grace: Duration,
     },
+    /// Stops a machine in the middle of what it does, so that it can go on later.
+    SuspendMachine {
+        /// The machine.
+        machine: MachineId,
+    },
+    /// Lets a suspended machine go on.
+    ResumeMachine {
+        /// The machine.
+        machine: MachineId,
+    },
     /// Removes a machine; its volumes stay.
     DestroyMachine {
         /// The machine.
@@ -282,12 +292,13 @@ impl Action {
             | Self::CreateMachine { .. }
             | Self::SaveSnapshot { .. }
             | Self::RestoreSnapshot { .. } => Phase::Create,
-            Self::StartMachine { .. } | Self::Connect { .. } => Phase::Boot,
+            Self::StartMachine { .. } | Self::ResumeMachine { .. } | Self::Connect { .. } => Phase::Boot,
             Self::Provision { .. } => Phase::Provision,
             Self::AwaitReady { .. } | Self::AwaitDone { .. } => Phase::Converge,
             Self::RemoveNetwork { .. }
             | Self::RemoveVolume { .. }
             | Self::StopMachine { .. }
+            | Self::SuspendMachine { .. }
             | Self::Leave { .. }
             | Self::DeleteSnapshot { .. }
             | Self::DestroyMachine { .. } => Phase::Remove,
@@ -301,6 +312,8 @@ impl Action {
             Self::CreateMachine { machine } => Some(&machine.id),
             Self::StartMachine { machine, .. }
             | Self::StopMachine { machine, .. }
+            | Self::SuspendMachine { machine }
+            | Self::ResumeMachine { machine }
             | Self::DestroyMachine { machine }
             | Self::Connect { machine }
             | Self::Provision { machine, .. }
@@ -328,6 +341,8 @@ impl Action {
             Self::RemoveNetwork { .. } | Self::RemoveVolume { .. } => "remove",
             Self::StartMachine { .. } => "start",
             Self::StopMachine { .. } => "stop",
+            Self::SuspendMachine { .. } => "suspend",
+            Self::ResumeMachine { .. } => "resume",
             Self::DestroyMachine { .. } => "destroy",
             Self::SaveSnapshot { .. } => "save",
             Self::RestoreSnapshot { .. } => "restore",
@@ -356,6 +371,8 @@ impl Action {
             Self::CreateMachine { machine } => format!("machine {}", machine.id),
             Self::StartMachine { machine, .. }
             | Self::StopMachine { machine, .. }
+            | Self::SuspendMachine { machine }
+            | Self::ResumeMachine { machine }
             | Self::DestroyMachine { machine } => format!("machine {machine}"),
             Self::Connect { machine } | Self::Leave { machine, .. } => format!("machine {machine}"),
             Self::SaveSnapshot { machine, name, .. } | Self::DeleteSnapshot { machine, name } => {

@@ -189,6 +189,19 @@ pub trait Snapshots: Send + Sync {
     async fn delete(&self, cx: &Context, machine: &MachineRef, name: &Name) -> Result<()>;
 }
 
+/// Machines that stop in the middle of what they do, and go on later with all that they held in memory. What was connected to
+/// them finds them gone meanwhile; their clocks may be late afterwards.
+#[async_trait]
+pub trait Suspension: Send + Sync {
+    /// Suspends a running machine: it becomes paused, where its memory stays on this host, or suspended, where that is on disk.
+    /// Whether one or the other is the backend's. A machine that is suspended already is success, one that does not run an error.
+    async fn suspend(&self, cx: &Context, machine: &MachineRef) -> Result<()>;
+
+    /// Lets a machine go on. One that runs is success; one that was stopped is an error. Stopping a suspended machine makes it
+    /// forget what it held in memory.
+    async fn resume(&self, cx: &Context, machine: &MachineRef) -> Result<()>;
+}
+
 /// A path that a machine has otherwise than its box.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PathChange {

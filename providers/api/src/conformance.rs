@@ -20,6 +20,7 @@ mod restart;
 mod security;
 mod snapshots;
 mod stage;
+mod suspension;
 mod sweep;
 mod usage;
 mod volumes;
@@ -45,6 +46,7 @@ pub fn cases() -> Vec<Case> {
         ("changes", changes::cases()),
         ("usage", usage::cases()),
         ("snapshots", snapshots::cases()),
+        ("suspension", suspension::cases()),
         ("security", security::cases()),
         ("limits", limits::cases()),
         ("images", images::cases()),

@@ -1,6 +1,8 @@
 //! The trait that every backend implements.
 
-use crate::{Changes, Context, Dial, Doors, Exec, Images, Logs, Networks, Result, Snapshots, Usage, Volumes, Watch};
+use crate::{
+    Changes, Context, Dial, Doors, Exec, Images, Logs, Networks, Result, Snapshots, Suspension, Usage, Volumes, Watch,
+};
 use async_trait::async_trait;
 use rig_model::{EngineFacts, MachineId, MachineSpec, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
 use std::time::Duration;
@@ -80,6 +82,10 @@ pub trait Provider: Send + Sync {
     }
     /// What machines were at a moment, to go back to it.
     fn snapshots(&self) -> Option<&dyn Snapshots> {
+        None
+    }
+    /// Machines that stop in the middle and go on later.
+    fn suspension(&self) -> Option<&dyn Suspension> {
         None
     }
     /// News of machines without asking.

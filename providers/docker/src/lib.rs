@@ -20,6 +20,7 @@ mod networks;
 mod observe;
 mod provider;
 mod snapshots;
+mod suspension;
 mod usage;
 mod watch;
 

@@ -15,7 +15,7 @@ use rig_model::{
 };
 use rig_provider_api::{
     Changes, Context, Dial, Endpoint, Exec, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider,
-    ProviderError, Result, Snapshots, StopMode, Usage, Volumes, Watch,
+    ProviderError, Result, Snapshots, StopMode, Suspension, Usage, Volumes, Watch,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -376,6 +376,9 @@ impl Provider for DockerProvider {
         Some(self)
     }
     fn dial(&self) -> Option<&dyn Dial> {
+        Some(self)
+    }
+    fn suspension(&self) -> Option<&dyn Suspension> {
         Some(self)
     }
     fn snapshots(&self) -> Option<&dyn Snapshots> {

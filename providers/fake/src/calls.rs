@@ -32,6 +32,8 @@ pub enum Verb {
     RestoreSnapshot,
     ListSnapshots,
     DeleteSnapshot,
+    Suspend,
+    Resume,
     Watch,
 }
 
@@ -53,7 +55,9 @@ impl Verb {
             | Self::RemoveVolume
             | Self::SaveSnapshot
             | Self::RestoreSnapshot
-            | Self::DeleteSnapshot => true,
+            | Self::DeleteSnapshot
+            | Self::Suspend
+            | Self::Resume => true,
             Self::Probe
             | Self::Observe
             | Self::Inspect
@@ -100,6 +104,8 @@ impl fmt::Display for Verb {
             Self::RestoreSnapshot => "restore-snapshot",
             Self::ListSnapshots => "list-snapshots",
             Self::DeleteSnapshot => "delete-snapshot",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
             Self::Watch => "watch",
         })
     }

@@ -32,6 +32,7 @@ pub enum Capability {
     Changes,
     Usage,
     Snapshots,
+    Suspension,
     Watch,
 }
 

@@ -113,6 +113,20 @@ impl Engine {
         Some(policy)
     }
 
+    /// Freezes a machine or lets it go on; what is there already is left as it is.
+    pub(crate) fn freeze(&self, machine: &MachineRef, doing: &str, from: MachineState, to: MachineState) -> Result<()> {
+        let doing = format!("{doing} machine {machine}");
+        let mut inside = self.lock();
+        match inside.world.machines.get_mut(&key(machine)) {
+            None => Err(ProviderError::Absent { doing, what: format!("machine {machine}") }),
+            Some(there) if there.state == from || there.state == to => {
+                there.state = to;
+                Ok(())
+            }
+            Some(there) => Err(ProviderError::failed(doing, format!("it is {}", there.state))),
+        }
+    }
+
     /// Stops a machine; what is stopped or absent is left as it is.
     pub(crate) async fn stop(&self, machine: &MachineRef, mode: StopMode) {
         let key = key(machine);

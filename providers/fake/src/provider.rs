@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use rig_model::{EngineFacts, MachineSpec, MachineState, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
 use rig_provider_api::{
     Changes, Context, Dial, Endpoint, Exec, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider,
-    Result, Snapshots, StopMode, Usage, Volumes, Watch,
+    Result, Snapshots, StopMode, Suspension, Usage, Volumes, Watch,
 };
 
 #[async_trait]
@@ -92,8 +92,24 @@ impl Provider for FakeProvider {
     fn snapshots(&self) -> Option<&dyn Snapshots> {
         self.has(Capability::Snapshots).then_some(self)
     }
+    fn suspension(&self) -> Option<&dyn Suspension> {
+        self.has(Capability::Suspension).then_some(self)
+    }
     fn watch(&self) -> Option<&dyn Watch> {
         self.has(Capability::Watch).then_some(self)
+    }
+}
+
+#[async_trait]
+impl Suspension for FakeProvider {
+    async fn suspend(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
+        let work = async { self.engine.freeze(machine, "suspending", MachineState::Running, MachineState::Paused) };
+        self.engine.call(cx, Verb::Suspend, &machine.to_string(), work).await
+    }
+
+    async fn resume(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
+        let work = async { self.engine.freeze(machine, "resuming", MachineState::Paused, MachineState::Running) };
+        self.engine.call(cx, Verb::Resume, &machine.to_string(), work).await
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Start<'a> {
     pub(crate) of_box: &'a BoxPlace,
     pub(crate) monitor: &'a Utf8Path,
     pub(crate) pid: &'a Utf8Path,
+    /// The snapshot in the disk's file with which the machine goes on, instead of booting.
+    pub(crate) memory: Option<&'static str>,
 }
 
 impl Start<'_> {
@@ -79,6 +81,9 @@ impl Start<'_> {
         words.pair("-serial", "chardev:con");
         words.pair("-qmp", format!("unix:{},server=on,wait=off", escaped(self.monitor)));
         words.pair("-pidfile", self.pid);
+        if let Some(memory) = self.memory {
+            words.pair("-loadvm", memory);
+        }
         words.0
     }
 

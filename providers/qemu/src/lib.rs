@@ -21,6 +21,7 @@ mod provider;
 mod record;
 mod running;
 mod seed;
+mod suspension;
 
 pub use layout::QemuLayout;
 pub use programs::{IMAGE, Programs, SYSTEM};

@@ -101,6 +101,7 @@ impl QemuProvider {
             return Ok(match &record.run {
                 _ if self.is_locked(cx, record).await? => MachineState::Running,
                 None => MachineState::Created,
+                Some(run) if run.suspended => MachineState::Suspended,
                 Some(_) => MachineState::Exited,
             });
         };

@@ -8,7 +8,7 @@ use rig_model::{
 };
 use rig_provider_api::{
     Context, Doors, Endpoint, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider, ProviderError,
-    Result, StopMode,
+    Result, StopMode, Suspension,
 };
 use std::{sync::Arc, thread};
 use tokio::{process::Command, sync::OnceCell};
@@ -175,6 +175,10 @@ impl Provider for QemuProvider {
     }
 
     fn networks(&self) -> Option<&dyn Networks> {
+        Some(self)
+    }
+
+    fn suspension(&self) -> Option<&dyn Suspension> {
         Some(self)
     }
 

@@ -62,6 +62,9 @@ pub(crate) struct Run {
     pub(crate) told: Vec<MachineId>,
     /// How it was ended; nothing while it runs, and of a machine that ended by itself.
     pub(crate) ended: Option<Exit>,
+    /// Whether what it holds in memory is on its disk, from which it goes on.
+    #[serde(default)]
+    pub(crate) suspended: bool,
 }
 
 impl Record {
@@ -72,6 +75,14 @@ impl Record {
     pub(crate) fn load(place: &MachinePlace) -> Result<Option<Self>> {
         let path = place.record();
         files::read(&path)?.map(|text| Self::parse(&path, &text)).transpose()
+    }
+
+    /// Notes how the machine's run was ended.
+    pub(crate) fn set_ended(&mut self, exit: Exit) {
+        if let Some(run) = &mut self.run {
+            run.ended = Some(exit);
+            run.suspended = false;
+        }
     }
 
     pub(crate) fn save(&self, place: &MachinePlace) -> Result<()> {

@@ -10,6 +10,7 @@ use crate::{
     programs,
     provider::SSH,
     record::{Record, Run},
+    suspension::MEMORY,
 };
 use jiff::Timestamp;
 use rig_model::{Exit, MachineState, PublishedPort};
@@ -63,6 +64,7 @@ impl QemuProvider {
                 _ => self.end(cx, &doing, &record).await?,
             }
             let before = record.run.clone();
+            let suspended = before.as_ref().is_some_and(|run| run.suspended);
             let run = self.prepare(cx, &doing, &lock, machine, &mut record).await?;
             let start = Start {
                 record: &record,
@@ -72,11 +74,13 @@ impl QemuProvider {
                 of_box: &of_box,
                 monitor: &monitor,
                 pid: &pid,
+                memory: suspended.then_some(MEMORY),
             };
             // QEMU is not killed when this call is: it may be half way into the background.
             let mut command = Command::new(&self.programs.system);
             command.args(start.arguments());
             let error = match programs::run(cx, &doing, &mut command).await {
+                Ok(_) if suspended => return self.drop_memory(cx, &doing, &record).await,
                 Ok(_) => return Ok(()),
                 Err(error @ ProviderError::Failed { .. }) => error,
                 // It may come up all the same, and then with what was written for it.
@@ -96,7 +100,9 @@ impl QemuProvider {
             // A call that was cut is starting it; or the port went to somebody else before QEMU took it.
             let again = said.contains(LOCKED) || (taken && tries < TRIES);
             if !again {
-                return Err(explained(error, &said, &record.ports));
+                let error = explained(error, &said, &record.ports);
+                let forget = "`rig halt` makes it forget what it held in memory, and `rig up` boots it";
+                return Err(if suspended && error.hint().is_none() { error.hinted(forget) } else { error });
             }
         }
     }
@@ -109,7 +115,8 @@ impl QemuProvider {
         self.state(cx, record).await
     }
 
-    /// Writes down what the next run is known by, and the disk that tells the machine who it is.
+    /// Writes down what the next run is known by, and the disk that tells the machine who it is. What it held in memory is not
+    /// there for a second time from here on: a run that is lost with its rig ends as if it had lost its power.
     async fn prepare(
         &self,
         cx: &Context,
@@ -125,11 +132,17 @@ impl QemuProvider {
             let failed = |error| ProviderError::failed("looking for a free port", error);
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
             let ssh = listener.local_addr().map_err(failed)?.port();
-            let all = Record::of(&machines, &planned.workspace)?;
-            let told = neighbours(&planned, &all).map(|other| other.id.clone()).collect();
-            let run = Run { started: Timestamp::now(), ssh, told, ended: None };
-            let keys = Keys::load(&place)?;
-            files::write(&place.seed(), &seed(&planned, keys.as_ref(), &all)?)?;
+            let run = match &planned.run {
+                // It has read who it is.
+                Some(run) if run.suspended => run.going_on(ssh),
+                _ => {
+                    let all = Record::of(&machines, &planned.workspace)?;
+                    let told = neighbours(&planned, &all).map(|other| other.id.clone()).collect();
+                    let keys = Keys::load(&place)?;
+                    files::write(&place.seed(), &seed(&planned, keys.as_ref(), &all)?)?;
+                    Run { started: Timestamp::now(), ssh, told, ended: None, suspended: false }
+                }
+            };
             planned.run = Some(run.clone());
             planned.save(&place)?;
             Ok(run)
@@ -150,6 +163,10 @@ impl QemuProvider {
         let doing = format!("stopping machine {machine}");
         let Some(record) = self.found(cx, machine).await? else { return Ok(()) };
         if !self.is_alive(cx, &record).await? {
+            if self.state(cx, &record).await? == MachineState::Suspended {
+                self.forget_memory(cx, &doing, &self.layout.machine(machine)).await?;
+                self.update(cx, &doing, machine, Record::set_ended, KILLED).await?;
+            }
             return Ok(());
         }
         let runs = self.state(cx, &record).await?.is_running();
@@ -160,12 +177,7 @@ impl QemuProvider {
                 KILLED
             }
         };
-        let set = |known: &mut Record, ended| {
-            if let Some(run) = &mut known.run {
-                run.ended = Some(ended);
-            }
-        };
-        self.update(cx, &doing, machine, set, ended).await
+        self.update(cx, &doing, machine, Record::set_ended, ended).await
     }
 
     /// Presses the power button until the machine has ended; `false` when it has not in time.

@@ -47,6 +47,8 @@ pub(super) fn limit(action: &Action) -> Duration {
         | Action::RemoveVolume { .. }
         | Action::CreateMachine { .. }
         | Action::StartMachine { .. }
+        | Action::SuspendMachine { .. }
+        | Action::ResumeMachine { .. }
         | Action::DeleteSnapshot { .. }
         | Action::DestroyMachine { .. } => minutes(5),
     }
@@ -124,6 +126,16 @@ impl Shared {
             Action::StartMachine { machine: id, .. } => provider.start(cx, &machine(id)).await?,
             Action::StopMachine { machine: id, grace } => {
                 provider.stop(cx, &machine(id), StopMode::Graceful(*grace)).await?;
+            }
+            Action::SuspendMachine { machine: id } => {
+                let suspension = provider.suspension().ok_or_else(|| lacks("suspension"))?;
+                self.access.forget(id).await;
+                suspension.suspend(cx, &machine(id)).await?;
+            }
+            Action::ResumeMachine { machine: id } => {
+                let suspension = provider.suspension().ok_or_else(|| lacks("suspension"))?;
+                self.access.forget(id).await;
+                suspension.resume(cx, &machine(id)).await?;
             }
             Action::DestroyMachine { machine: id } => {
                 provider.destroy(cx, &machine(id)).await?;

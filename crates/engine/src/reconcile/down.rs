@@ -2,7 +2,7 @@
 
 use super::Graph;
 use crate::Selection;
-use rig_model::{Action, Cause, MachineId, Observed, ObservedMachine, OpId, Plan, ProviderId, Workspace};
+use rig_model::{Action, Cause, MachineId, MachineState, Observed, ObservedMachine, OpId, Plan, ProviderId, Workspace};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -18,7 +18,7 @@ pub struct DestroyOptions {
     pub volumes: bool,
 }
 
-/// Stops machines, those that others wait for last.
+/// Stops machines, those that others wait for last. Suspended ones forget what they held in memory.
 #[must_use]
 pub fn halt(workspace: &Workspace, observed: &Observed, selection: &Selection) -> Plan {
     let mut graph = Graph::default();
@@ -26,33 +26,38 @@ pub fn halt(workspace: &Workspace, observed: &Observed, selection: &Selection) -
     graph.finish(workspace)
 }
 
-/// Stops those of some machines that run, those that others wait for last.
+/// Stops those of some machines that run or may go on, those that others wait for last.
 pub(super) fn stop_all(
     graph: &mut Graph,
     workspace: &Workspace,
     observed: &Observed,
     selected: &dyn Fn(&MachineId) -> bool,
 ) -> Vec<OpId> {
-    let running: Vec<&ObservedMachine> = observed
-        .machines
-        .iter()
-        .filter(|machine| {
-            selected(&machine.id)
-                && (machine.state.is_running() || machine.state == rig_model::MachineState::Restarting)
-        })
-        .collect();
-    let mut stops: BTreeMap<&MachineId, OpId> = BTreeMap::new();
-    for machine in dependents_first(workspace, &running) {
-        let dependents = running.iter().filter(|other| {
+    let goes_on = |state: MachineState| state.is_running() || state.can_resume() || state == MachineState::Restarting;
+    let selected = |machine: &&ObservedMachine| selected(&machine.id) && goes_on(machine.state);
+    let machines: Vec<&ObservedMachine> = observed.machines.iter().filter(selected).collect();
+    each_dependents_first(graph, workspace, &machines, &|machine| stop(workspace, &machine.id))
+}
+
+/// Does the same to some machines, to those that others wait for last.
+pub(super) fn each_dependents_first(
+    graph: &mut Graph,
+    workspace: &Workspace,
+    machines: &[&ObservedMachine],
+    action: &dyn Fn(&ObservedMachine) -> Action,
+) -> Vec<OpId> {
+    let mut done: BTreeMap<&MachineId, OpId> = BTreeMap::new();
+    for machine in dependents_first(workspace, machines) {
+        let dependents = machines.iter().filter(|other| {
             workspace
                 .machine(&other.id)
                 .is_some_and(|spec| spec.dependencies().any(|dependency| dependency.machine == machine.id))
         });
-        let after: Vec<OpId> = dependents.filter_map(|other| stops.get(&other.id).copied()).collect();
-        let op = graph.ask(&machine.provider, stop(workspace, &machine.id), Cause::Requested, after);
-        stops.insert(&machine.id, op);
+        let after: Vec<OpId> = dependents.filter_map(|other| done.get(&other.id).copied()).collect();
+        let op = graph.ask(&machine.provider, action(machine), Cause::Requested, after);
+        done.insert(&machine.id, op);
     }
-    stops.into_values().collect()
+    done.into_values().collect()
 }
 
 /// Removes machines with their snapshots, the networks that are then empty, and volumes only when asked.

@@ -10,6 +10,7 @@ mod ports;
 mod resolve;
 mod snapshots;
 mod steps;
+mod suspend;
 mod up;
 
 pub use addresses::Addresses;
@@ -18,6 +19,7 @@ pub use budget::check_budget;
 pub use down::{DestroyOptions, destroy, halt};
 pub use ports::HostPorts;
 pub use snapshots::{delete_snapshots, newest_snapshot, restore_snapshots, save_snapshots};
+pub use suspend::{resume, suspend};
 pub use up::{Desired, ProvisionOptions, UpOptions, provision, up};
 
 pub(crate) use graph::Graph;

@@ -246,14 +246,14 @@ impl<'a> Planner<'a> {
             // It has been removed above.
             MachineState::Dead => Ok(()),
             MachineState::Running | MachineState::Restarting if !self.options.restart => self.running(spec, seen),
-            MachineState::Running | MachineState::Restarting | MachineState::Paused => {
-                let cause = match seen.state {
-                    MachineState::Paused => Cause::Unusable { state: seen.state.to_string() },
-                    _ => Cause::Requested,
-                };
-                let stopped =
-                    self.graph.ask(&spec.provider, down::stop(self.desired.workspace, &spec.id), cause.clone(), []);
-                self.start(spec, Some(seen), cause, vec![stopped])
+            MachineState::Paused | MachineState::Suspended if !self.options.restart => {
+                let cause = Cause::Unusable { state: seen.state.to_string() };
+                self.begin(spec, Some(seen), Action::ResumeMachine { machine: spec.id.clone() }, cause, Vec::new())
+            }
+            MachineState::Running | MachineState::Restarting | MachineState::Paused | MachineState::Suspended => {
+                let stop = down::stop(self.desired.workspace, &spec.id);
+                let stopped = self.graph.ask(&spec.provider, stop, Cause::Requested, []);
+                self.start(spec, Some(seen), Cause::Requested, vec![stopped])
             }
             // A one-shot that ended well has done what it is for.
             MachineState::Exited
@@ -307,10 +307,22 @@ impl<'a> Planner<'a> {
         spec: &MachineSpec,
         seen: Option<&ObservedMachine>,
         cause: Cause,
+        after: Vec<OpId>,
+    ) -> Result<(), PlanError> {
+        let action = Action::StartMachine { machine: spec.id.clone(), restart: spec.restart };
+        self.begin(spec, seen, action, cause, after)
+    }
+
+    /// Starts a machine or lets it go on, provisions it and waits until it is ready.
+    fn begin(
+        &mut self,
+        spec: &MachineSpec,
+        seen: Option<&ObservedMachine>,
+        action: Action,
+        cause: Cause,
         mut after: Vec<OpId>,
     ) -> Result<(), PlanError> {
         after.extend(self.reached(&spec.after));
-        let action = Action::StartMachine { machine: spec.id.clone(), restart: spec.restart };
         let started = self.graph.ask(&spec.provider, action, cause.clone(), after);
         self.machines.entry(spec.id.clone()).or_default().start = Some(started);
         if self.is_one_shot(&spec.id) {

@@ -10,3 +10,4 @@ mod providers;
 mod provisioning;
 mod snapshots;
 mod support;
+mod suspension;

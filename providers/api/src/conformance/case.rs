@@ -24,6 +24,7 @@ pub enum Need {
     Changes,
     Usage,
     Snapshots,
+    Suspension,
     Watch,
 }
 
@@ -135,6 +136,7 @@ impl Case {
             Need::Volumes => provider.volumes().is_some(),
             Need::Dial => provider.dial().is_some(),
             Need::Snapshots => provider.snapshots().is_some(),
+            Need::Suspension => provider.suspension().is_some(),
             Need::Watch => provider.watch().is_some(),
         })
     }
