@@ -10,6 +10,7 @@ use crate::{
     settings::Settings,
 };
 use camino::{Utf8Path, Utf8PathBuf};
+use rig_box_store::{BoxStore, StoreSettings, StoredFor};
 use rig_boxes::{ArtifactStore, BoxHost, BoxPlans, FetchSettings, PlanBoxes};
 use rig_config::{Loaded, Overrides};
 use rig_engine::{
@@ -168,6 +169,15 @@ impl App {
         ArtifactStore::new(self.settings.dirs.cache_layout(), settings)
     }
 
+    /// The store of this user's boxes. `insecure` lets servers lead to addresses that are not encrypted.
+    pub(crate) fn box_store(&self, insecure: bool) -> BoxStore {
+        let mut settings = StoreSettings::new(self.settings.dirs.box_store());
+        if let Some(server) = &self.settings.catalogue_server {
+            settings.server.clone_from(server);
+        }
+        BoxStore::new(settings, self.downloads(FetchSettings { leave_https: insecure, ..FetchSettings::default() }))
+    }
+
     /// The boxes that are needed, with their hashes, next to what their providers have.
     pub(crate) fn box_plans(
         &self,
@@ -189,6 +199,7 @@ impl App {
                 trust: &trust,
                 host: &host,
                 existing: &existing,
+                store: &StoredFor { store: self.box_store(false), provider: provider.clone() },
             };
             let plans = BoxPlans::compute(request, names)?;
             let plans = if self.once_more { plans.once_more(&existing) } else { plans };
@@ -205,7 +216,7 @@ impl App {
             for (name, plan) in plans.iter() {
                 let artifacts = match &plan.source {
                     BoxSource::Build(build) => build.artifacts.clone(),
-                    BoxSource::Bootstrap(_) | BoxSource::Image(_) => Vec::new(),
+                    BoxSource::Bootstrap(_) | BoxSource::Image(_) | BoxSource::Stored(_) => Vec::new(),
                 };
                 let choice = BoxChoice {
                     digest: plan.digest.clone(),

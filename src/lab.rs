@@ -225,7 +225,10 @@ impl HostLab {
         for (provider, ProviderBoxes { plans, .. }) in &look.boxes {
             let images = images_of(self.session.providers.get(provider)?.as_ref())?;
             // Children first. A box that is pulled is the same one, whoever asks for it.
-            let made = plans.iter().rev().filter(|(_, plan)| !matches!(plan.source, BoxSource::Image(_)));
+            let made = plans
+                .iter()
+                .rev()
+                .filter(|(_, plan)| !matches!(plan.source, BoxSource::Image(_) | BoxSource::Stored(_)));
             let choices = made.filter_map(|(name, _)| look.table.get(&(provider.clone(), name.clone())));
             for choice in choices.filter(|choice| choice.present) {
                 images.remove(&app.context(REMOVE), &choice.image).await?;

@@ -40,7 +40,7 @@ pub use names::{Architecture, BoxKey, BoxProvider, NameError, StoreName};
 pub use record::{Record, StoredFile, StoredLink};
 pub use store::{
     AddRequest, Added, Age, BoxContent, BoxStore, Change, Filter, Listing, Pruned, Repackaged, StoreSettings,
-    StoredBox, Unreadable, VAGRANT_CLOUD, Verdict,
+    StoredBox, StoredFor, Unreadable, VAGRANT_CLOUD, Verdict,
 };
 pub use vagrantfile::VagrantfileFacts;
 pub use version::{Version, VersionError};

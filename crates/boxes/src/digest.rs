@@ -25,6 +25,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) artifact: &'a dyn Fn(&Name) -> Option<&'a ArtifactSpec>,
     /// The hash of the parent, when there is one.
     pub(crate) parent: Option<&'a Digest>,
+    /// The hash of the stored box that is meant, for a source that is one.
+    pub(crate) stored: Option<&'a Digest>,
 }
 
 /// The hash of a box made from this source.
@@ -39,6 +41,12 @@ pub(crate) fn of(source: &BoxSource, around: &Surroundings<'_>) -> Result<Digest
         BoxSource::Bootstrap(bootstrap) => add_bootstrap(&mut hasher, bootstrap),
         BoxSource::Image(reference) => {
             hasher.part("image").part(reference);
+        }
+        BoxSource::Stored(_) => {
+            let stored = around
+                .stored
+                .ok_or_else(|| BoxError::Undeclared { name: around.name.clone(), what: "a stored box".to_owned() })?;
+            hasher.part("stored").part(stored.as_str());
         }
     }
     match around.parent {

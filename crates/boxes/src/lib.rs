@@ -28,5 +28,5 @@ pub use artifact::{
 pub use error::{BoxError, Result};
 pub use host::BoxHost;
 pub use make::{MakeBox, make_box};
-pub use plan::{BoxPlan, BoxPlans, PlanBoxes};
+pub use plan::{BoxPlan, BoxPlans, FindStored, FoundStored, NoStore, NotStored, PlanBoxes};
 pub use tools::{MMDEBSTRAP, find_mmdebstrap};

@@ -41,6 +41,7 @@ pub async fn make_box(images: &dyn Images, request: &MakeBox<'_>, cx: &Context) 
         BoxSource::Bootstrap(source) => maker.bootstrap(source).await,
         BoxSource::Build(source) => maker.build(source).await,
         BoxSource::Image(reference) => maker.pull(reference).await,
+        BoxSource::Stored(_) => maker.adopt().await,
     }
 }
 
@@ -121,6 +122,13 @@ impl Maker<'_> {
                 reason: Box::new(reason),
             }),
         }
+    }
+
+    async fn adopt(&self) -> Result<()> {
+        let stored = self.request.plan.stored.as_ref();
+        let stored = stored
+            .ok_or_else(|| BoxError::Undeclared { name: self.name().clone(), what: "a stored box".to_owned() })?;
+        Ok(self.images.adopt(self.cx, &self.tag(&self.request.plan.digest), stored).await?)
     }
 
     /// Puts rig's labels, and the host's certificates, onto an image that has none.

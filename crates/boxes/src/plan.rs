@@ -7,7 +7,8 @@ use crate::{
 };
 use camino::Utf8Path;
 use indexmap::IndexMap;
-use rig_model::{BoxName, BoxSource, BoxSpec, Digest, Hasher, HostTrust, ObservedBox, Workspace};
+use rig_model::{BoxName, BoxSource, BoxSpec, Digest, Hasher, HostTrust, ObservedBox, StoredSource, Workspace};
+use rig_provider_api::StoredFiles;
 use std::{collections::HashSet, ops::Deref};
 
 /// What a box's plan is made from.
@@ -23,6 +24,45 @@ pub struct PlanBoxes<'a> {
     pub host: &'a BoxHost,
     /// Boxes that are there already.
     pub existing: &'a [ObservedBox],
+    /// Where stored boxes are.
+    pub store: &'a dyn FindStored,
+}
+
+/// Looks boxes up in a store.
+pub trait FindStored: std::fmt::Debug + Sync {
+    /// The box that a source means, for the provider that asks. Reads files; blocks while it does.
+    ///
+    /// # Errors
+    /// Why there is none, and what to do.
+    fn find(&self, source: &StoredSource) -> std::result::Result<FoundStored, NotStored>;
+}
+
+/// A box of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundStored {
+    /// Its files.
+    pub files: StoredFiles,
+    /// The hash of the box file that it was unpacked from.
+    pub sha256: Digest,
+}
+
+/// Why a source means no box of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotStored {
+    /// Why.
+    pub why: String,
+    /// What to do, where something can be done.
+    pub hint: Option<String>,
+}
+
+/// A store that has nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct NoStore;
+
+impl FindStored for NoStore {
+    fn find(&self, _: &StoredSource) -> std::result::Result<FoundStored, NotStored> {
+        Err(NotStored { why: "there is no store".to_owned(), hint: None })
+    }
 }
 
 /// How a box comes to be.
@@ -34,6 +74,8 @@ pub struct BoxPlan {
     pub source: BoxSource,
     /// The box that the source is built from.
     pub parent: Option<BoxName>,
+    /// The files of the stored box that it is made of.
+    pub stored: Option<StoredFiles>,
     /// Whether the host's certificates and proxies reach it.
     pub trusted: bool,
     /// The reference of the box that is there with this hash.
@@ -59,11 +101,11 @@ impl BoxPlans {
     }
 
     /// The same boxes under other hashes, so that they are made beside those that are there: to see whether the same comes of
-    /// it. Boxes that are pulled stay what they are.
+    /// it. Boxes that are pulled or stored stay what they are.
     #[must_use]
     pub fn once_more(mut self, existing: &[ObservedBox]) -> Self {
         for (name, plan) in &mut self.0 {
-            if !matches!(plan.source, BoxSource::Image(_)) {
+            if !matches!(plan.source, BoxSource::Image(_) | BoxSource::Stored(_)) {
                 let mut hasher = Hasher::new("once-more/1");
                 hasher.part(plan.digest.as_str());
                 plan.digest = hasher.finish();
@@ -166,7 +208,7 @@ impl Planner<'_> {
         let request = self.request;
         let parent = match source {
             BoxSource::Build(build) => build.from.as_ref(),
-            BoxSource::Bootstrap(_) | BoxSource::Image(_) => None,
+            BoxSource::Bootstrap(_) | BoxSource::Image(_) | BoxSource::Stored(_) => None,
         };
         if let Some(parent) = parent {
             match self.plan(parent) {
@@ -178,7 +220,17 @@ impl Planner<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let trusted = request.workspace.host_trust && spec.host_trust;
+        let stored = match source {
+            BoxSource::Stored(wanted) => match request.store.find(wanted) {
+                Ok(found) => Some(found),
+                Err(NotStored { why, hint }) => {
+                    return Ok(Candidate::Impossible(format!("{}: {why}", host::words(source)), hint));
+                }
+            },
+            _ => None,
+        };
+        // Nothing of this host is put into a stored box.
+        let trusted = request.workspace.host_trust && spec.host_trust && stored.is_none();
         let digest = digest::of(
             source,
             &Surroundings {
@@ -188,6 +240,7 @@ impl Planner<'_> {
                 certificates: if trusted { &request.trust.certificates } else { &[] },
                 artifact: &|name| request.workspace.artifacts.get(name),
                 parent: parent.and_then(|parent| self.done.get(parent)).map(|plan| &plan.digest),
+                stored: stored.as_ref().map(|found| &found.sha256),
             },
         )?;
         // What is there needs no tool.
@@ -201,6 +254,7 @@ impl Planner<'_> {
             digest,
             source: source.clone(),
             parent: parent.cloned(),
+            stored: stored.map(|found| found.files),
             trusted,
             existing: existing.map(|there| there.image.clone()),
         }))

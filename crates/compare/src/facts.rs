@@ -191,7 +191,7 @@ fn artifacts<'a>(workspace: &'a Workspace, topology: &'a Topology) -> BTreeMap<&
     let boxes = workspace.needed_boxes(topology.machines.iter()).into_iter().flat_map(|spec| &spec.sources);
     let built = boxes.filter_map(|source| match source {
         BoxSource::Build(build) => Some(&build.artifacts),
-        BoxSource::Bootstrap(_) | BoxSource::Image(_) => None,
+        BoxSource::Bootstrap(_) | BoxSource::Image(_) | BoxSource::Stored(_) => None,
     });
     let built = built.flatten().filter_map(|name| workspace.artifacts.get(name));
     built.chain(topology.step_artifacts()).map(|one| (&one.name, one)).collect()

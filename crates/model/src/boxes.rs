@@ -23,7 +23,7 @@ impl BoxSpec {
     pub fn parent(&self) -> Option<&BoxName> {
         self.sources.iter().find_map(|source| match source {
             BoxSource::Build(build) => build.from.as_ref(),
-            BoxSource::Bootstrap(_) | BoxSource::Image(_) => None,
+            BoxSource::Bootstrap(_) | BoxSource::Image(_) | BoxSource::Stored(_) => None,
         })
     }
 }
@@ -38,6 +38,17 @@ pub enum BoxSource {
     Bootstrap(Bootstrap),
     /// Pulled from an image registry.
     Image(String),
+    /// A box of rig's store, which virtual machines are made of.
+    Stored(StoredSource),
+}
+
+/// Which box of rig's store is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredSource {
+    /// Its name there (`debian/bookworm64`).
+    pub name: String,
+    /// The versions that will do, in the words of Vagrant (`~> 12.0`); the newest one where nothing is said.
+    pub version: Option<String>,
 }
 
 /// A box folder.

@@ -254,8 +254,18 @@ pub struct SshSpec {
     pub port: u16,
 }
 
+impl SshSpec {
+    /// The user of boxes that rig makes.
+    pub const USER: &'static str = "rig";
+    /// The user of boxes that were made for Vagrant
+    /// (<https://developer.hashicorp.com/vagrant/docs/boxes/base#default-user-settings>).
+    pub const STORED_USER: &'static str = "vagrant";
+    /// Where SSH servers listen.
+    pub const PORT: u16 = 22;
+}
+
 impl Default for SshSpec {
     fn default() -> Self {
-        Self { user: "rig".to_owned(), port: 22 }
+        Self { user: Self::USER.to_owned(), port: Self::PORT }
     }
 }

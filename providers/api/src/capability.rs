@@ -1,8 +1,9 @@
 //! What some backends can do and others cannot.
 
-use crate::{Context, MachineRef, Result};
+use crate::{Context, MachineRef, ProviderError, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
+use camino::Utf8PathBuf;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use rig_model::{
@@ -40,6 +41,28 @@ pub struct BuildRequest {
     pub no_cache: bool,
 }
 
+/// A box of rig's store, unpacked: what machines of hypervisors are made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFiles {
+    /// Which one, in words (`debian/bookworm64 12.1 (virtualbox, amd64)`).
+    pub what: String,
+    /// The folder that its files are in.
+    pub folder: Utf8PathBuf,
+    /// Its disks, in their order.
+    pub disks: Vec<StoredDisk>,
+    /// The address of the first network card that it was installed with: twelve hexadecimal digits.
+    pub mac: Option<String>,
+}
+
+/// A disk of a stored box.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredDisk {
+    /// Its file, relative to the box's folder.
+    pub path: Utf8PathBuf,
+    /// Its format as its first bytes say it, in QEMU's words (`qcow2`, `vmdk`, `raw`).
+    pub format: String,
+}
+
 /// Boxes as images of an engine.
 #[async_trait]
 pub trait Images: Send + Sync {
@@ -57,6 +80,12 @@ pub trait Images: Send + Sync {
 
     /// Pulls an image from a registry.
     async fn pull(&self, cx: &Context, reference: &str) -> Result<()>;
+
+    /// Makes a box of one of rig's store, whose files stay as they are.
+    async fn adopt(&self, _: &Context, tag: &BoxTag, stored: &StoredFiles) -> Result<()> {
+        let doing = format!("making box {} of stored box {}", tag.name, stored.what);
+        Err(ProviderError::failed(doing, "its provider makes no machines of stored boxes"))
+    }
 
     /// Removes a box. Absence is success.
     async fn remove(&self, cx: &Context, image: &str) -> Result<()>;

@@ -14,7 +14,7 @@ mod usage;
 pub use capability::{
     BoxTag, BuildRequest, ByteStream, Changes, Connection, Dial, DialStream, Door, DoorKeys, Doors, Exec, ExecEvent,
     ExecRequest, ExecSession, Hosts, Images, LogEvent, LogRequest, Logs, MachineEvent, MachineEventKind, Networks,
-    PathChange, PathChangeKind, Snapshots, Suspension, Terminal, Volumes, Watch,
+    PathChange, PathChangeKind, Snapshots, StoredDisk, StoredFiles, Suspension, Terminal, Volumes, Watch,
 };
 pub use context::{Context, NoProgress, ProgressSink};
 pub use error::{ProviderError, Result};

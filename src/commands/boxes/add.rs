@@ -2,7 +2,7 @@
 
 use super::{
     stored::{self, Row},
-    work::{alone, store},
+    work::alone,
 };
 use crate::{app::App, cli::AddBox, failure::Failure};
 use rig_box_store::{AddRequest, without_secrets};
@@ -19,7 +19,7 @@ struct Document {
 
 /// Stores a box.
 pub(super) async fn run(app: &App, arguments: AddBox) -> Result<(), Failure> {
-    let store = store(app, arguments.insecure);
+    let store = app.box_store(arguments.insecure);
     let request = AddRequest {
         source: arguments.source,
         folder: app.settings.folder.clone(),

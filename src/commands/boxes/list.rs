@@ -1,9 +1,6 @@
 //! `rig box list`
 
-use super::{
-    images, stored,
-    work::{look, store},
-};
+use super::{images, stored, work::look};
 use crate::{app::App, cli::BoxList, failure::Failure};
 use rig_box_store::{BoxKey, Unreadable};
 use serde::Serialize;
@@ -16,7 +13,7 @@ struct Document {
 
 /// Lists the file's boxes, where there is a file, and the stored ones.
 pub(super) async fn run(app: &App, arguments: &BoxList) -> Result<(), Failure> {
-    let listing = look(|| store(app, false).list())?;
+    let listing = look(|| app.box_store(false).list())?;
     let has_file = !arguments.stored && app.is_in_workspace();
     let rows = if has_file { images::list(app).await? } else { Vec::new() };
     for Unreadable { folder, key, why } in &listing.unreadable {

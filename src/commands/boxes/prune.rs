@@ -2,7 +2,7 @@
 
 use super::{
     images, stored,
-    work::{LIMIT, look, store},
+    work::{LIMIT, look},
 };
 use crate::{app::App, cli::PruneBoxes, failure::Failure};
 use rig_box_store::{BoxKey, Filter, StoredBox};
@@ -31,7 +31,7 @@ pub(super) async fn run(app: &App, arguments: &PruneBoxes) -> Result<(), Failure
     for removed in &images {
         tell(&removed.image, removed.size_bytes);
     }
-    let (store, filter, keep) = (store(app, false), Filter::default(), usize::from(arguments.keep));
+    let (store, filter, keep) = (app.box_store(false), Filter::default(), usize::from(arguments.keep));
     // Nothing uses stored boxes yet: the providers that will are not part of this version.
     let used: &[BoxKey] = &[];
     let told = |stored: &StoredBox| tell(&stored.key().to_string(), stored.record.size());

@@ -1,6 +1,6 @@
 //! Stored boxes as rows, and `rig box remove` and `repackage`.
 
-use super::work::{alone, look, store};
+use super::work::{alone, look};
 use crate::{
     app::App,
     cli::{RemoveBox, RepackageBox},
@@ -73,7 +73,7 @@ struct Gone {
 
 /// `rig box remove`
 pub(super) async fn remove(app: &App, arguments: &RemoveBox) -> Result<(), Failure> {
-    let store = store(app, false);
+    let store = app.box_store(false);
     let filter = Filter {
         name: Some(arguments.name.clone()),
         constraint: arguments.version.clone().map(Constraint::exactly).unwrap_or_default(),
@@ -124,7 +124,7 @@ struct File {
 
 /// `rig box repackage`
 pub(super) async fn repackage(app: &App, arguments: RepackageBox) -> Result<(), Failure> {
-    let store = store(app, false);
+    let store = app.box_store(false);
     let wish = Wish {
         constraint: arguments.version.unwrap_or_default(),
         provider: arguments.which.provider,

@@ -2,7 +2,7 @@
 
 use super::{
     stored,
-    work::{LIMIT, Work, store},
+    work::{LIMIT, Work},
 };
 use crate::{
     app::App,
@@ -43,7 +43,7 @@ impl<'a> From<&'a Age> for Row<'a> {
 
 /// Says which stored boxes have newer versions.
 pub(super) async fn outdated(app: &App, arguments: &OutdatedBoxes) -> Result<(), Failure> {
-    let ages = ages(app, &store(app, arguments.insecure), arguments).await?;
+    let ages = ages(app, &app.box_store(arguments.insecure), arguments).await?;
     if app.ui.is_json() {
         let boxes = ages.iter().map(Row::from).collect();
         app.ui.document("rig.box-outdated/1", &Document { boxes });
@@ -92,7 +92,7 @@ struct Updates {
 
 /// Stores the newest versions of what is outdated.
 pub(super) async fn run(app: &App, arguments: &UpdateBoxes) -> Result<(), Failure> {
-    let store = store(app, arguments.boxes.insecure);
+    let store = app.box_store(arguments.boxes.insecure);
     let ages = ages(app, &store, &arguments.boxes).await?;
     for age in ages.iter().filter(|age| age.catalogue.is_some()) {
         if let Some(problem) = &age.problem {

@@ -1,6 +1,6 @@
 //! `rig box verify`
 
-use super::work::{Work, look, store};
+use super::work::{Work, look};
 use crate::{
     app::App,
     cli::VerifyBoxes,
@@ -26,7 +26,7 @@ struct Row {
 
 /// Compares stored boxes with what they were when they were added.
 pub(super) async fn run(app: &App, arguments: &VerifyBoxes) -> Result<(), Failure> {
-    let store = store(app, false);
+    let store = app.box_store(false);
     let filter = Filter {
         name: arguments.name.clone(),
         provider: arguments.which.provider.clone(),

@@ -1,8 +1,7 @@
 //! Work in the store, told like the operations of a plan.
 
 use crate::{app::App, failure::Failure};
-use rig_box_store::{BoxStore, StoreError, StoreSettings};
-use rig_boxes::FetchSettings;
+use rig_box_store::StoreError;
 use rig_engine::EventSink;
 use rig_model::{Event, OpId, Outcome, Phase, Progress, seconds};
 use rig_provider_api::{Context, ProgressSink};
@@ -13,15 +12,6 @@ use std::{
 
 /// How long one box may take: large ones come over slow lines.
 pub(super) const LIMIT: Duration = Duration::from_secs(24 * 3600);
-
-/// The store of this user. `insecure` lets servers lead to addresses that are not encrypted.
-pub(super) fn store(app: &App, insecure: bool) -> BoxStore {
-    let mut settings = StoreSettings::new(app.settings.dirs.box_store());
-    if let Some(server) = &app.settings.catalogue_server {
-        settings.server.clone_from(server);
-    }
-    BoxStore::new(settings, app.downloads(FetchSettings { leave_https: insecure, ..FetchSettings::default() }))
-}
 
 /// Several pieces of work, one after the other.
 pub(super) struct Work<'a> {

@@ -2,6 +2,7 @@
 
 mod add;
 mod fetch;
+mod find;
 mod location;
 mod outdated;
 mod place;
@@ -15,6 +16,7 @@ mod swap;
 mod verify;
 
 pub use add::Added;
+pub use find::StoredFor;
 pub use outdated::Age;
 pub use prune::Pruned;
 pub use read::{BoxContent, Filter, Listing, StoredBox, Unreadable};

@@ -27,8 +27,14 @@ async fn make(
     cx: &Context,
 ) -> Result<(), BoxError> {
     let spec = box_spec("debian", vec![source.clone()]);
-    let plan =
-        BoxPlan { digest: Digest::of(b"plan"), source: source.clone(), parent: None, trusted: true, existing: None };
+    let plan = BoxPlan {
+        digest: Digest::of(b"plan"),
+        source: source.clone(),
+        parent: None,
+        stored: None,
+        trusted: true,
+        existing: None,
+    };
     let request = MakeBox {
         spec: &spec,
         plan: &plan,

@@ -37,8 +37,14 @@ impl Making {
             BoxSource::Build(build) => build.from.clone(),
             _ => None,
         };
-        let plan =
-            BoxPlan { digest: Digest::of(b"plan"), source: self.source.clone(), parent, trusted: true, existing: None };
+        let plan = BoxPlan {
+            digest: Digest::of(b"plan"),
+            source: self.source.clone(),
+            parent,
+            stored: None,
+            trusted: true,
+            existing: None,
+        };
         let request = MakeBox {
             spec: &spec,
             plan: &plan,

@@ -41,7 +41,10 @@ impl Setting {
 
     fn plans(&self) -> Result<BoxPlans, BoxError> {
         let Self { folder, workspace, trust, host, existing, .. } = self;
-        BoxPlans::compute(PlanBoxes { workspace, folder, trust, host, existing }, workspace.boxes.keys())
+        BoxPlans::compute(
+            PlanBoxes { workspace, folder, trust, host, existing, store: &rig_boxes::NoStore },
+            workspace.boxes.keys(),
+        )
     }
 
     fn digests(&self) -> [Digest; 3] {

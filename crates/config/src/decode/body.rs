@@ -17,7 +17,7 @@ use crate::{
 use indexmap::IndexMap;
 use rig_model::{
     BoxName, Condition, DriftRule, Idiom, LeaveSpec, Name, NetworkSpec, PortSpec, Probe, ProviderId, RestartPolicy,
-    SshSpec, SyncSpec, Text, TmpfsSpec, VolumeSpec,
+    SyncSpec, Text, TmpfsSpec, VolumeSpec,
 };
 use std::{net::Ipv4Addr, ops::Range, time::Duration};
 
@@ -62,7 +62,7 @@ pub(crate) struct Body {
     pub(crate) serial: Option<bool>,
     pub(crate) leave: Option<LeaveSpec>,
     pub(crate) drift: Vec<DriftRule>,
-    pub(crate) ssh: Option<SshSpec>,
+    pub(crate) ssh: Option<provisioners::SshWish>,
     pub(crate) provisioners: Vec<Provisioner>,
 }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 use camino::Utf8Path;
 use indexmap::IndexMap;
-use rig_model::{ArtifactSpec, Bootstrap, BoxBuild, BoxName, BoxSource, BoxSpec, Name};
+use rig_model::{ArtifactSpec, Bootstrap, BoxBuild, BoxName, BoxSource, BoxSpec, Name, StoredSource};
 
 /// A box whose parent is not looked up yet.
 struct Draught<'k> {
@@ -114,12 +114,18 @@ fn one<'k>(
         });
         found.push((node_at, image.map(BoxSource::Image)));
     }
+    for node in reader.block.all("stored") {
+        let node_at = node.at();
+        found.push((node_at, stored(eval, node).map(BoxSource::Stored)));
+    }
     let host_trust = reader.block.one(eval.cx, "host-trust");
     let host_trust = eval.flag(host_trust).unwrap_or(true);
     reader.finish(eval.cx);
     if found.is_empty() {
         let draft = Draft::new(place, "a box needs a source").label("no source in here");
-        eval.cx.report(draft.help("add `build \"folder\"`, `bootstrap \"suite\"` or `image \"name\"`"));
+        eval.cx.report(
+            draft.help("add `build \"folder\"`, `bootstrap \"suite\"`, `image \"name\"` or `stored \"user/box\"`"),
+        );
     }
     // The order in which they are written is the order of preference.
     found.sort_by_key(|(at, _)| at.start);
@@ -243,6 +249,25 @@ fn bootstrap(eval: &mut Eval<'_, '_>, mut node: Reader<'_>) -> Option<Bootstrap>
     let kernel = eval.flag(kernel).unwrap_or(false);
     node.finish(eval.cx);
     Some(Bootstrap { suite: suite?, packages, mirror, kernel })
+}
+
+/// `stored "user/box" version="~> 1.0"`: a box of rig's store. What versions mean is the store's to know.
+fn stored(eval: &mut Eval<'_, '_>, mut node: Reader<'_>) -> Option<StoredSource> {
+    let name = node.arg(eval.cx, "the name of a stored box");
+    let version = node.prop("version");
+    node.finish(eval.cx);
+    let name = name.and_then(|value| {
+        let name = eval.word(value, "stored")?;
+        if name.contains(char::is_whitespace) || name.contains("://") {
+            let help =
+                "name it as `rig box list` does: \"debian/bookworm64\"; `rig box add` brings boxes into the store";
+            eval.wrong(value.at, format!("{name:?} is not the name of a stored box"), help);
+            return None;
+        }
+        Some(name)
+    });
+    let version = version.map(|value| eval.word(value, "version"));
+    Some(StoredSource { name: name?, version: version.map_or(Some(None), |version| version.map(Some))? })
 }
 
 /// Whether a text can be the name of a variable of the environment or of a build argument.

@@ -72,8 +72,10 @@ pub(crate) fn assemble(
     let mut all = std::mem::take(&mut defaults.provisioners);
     all.append(&mut own.provisioners);
     let steps = provisioners::in_order(eval, all, number, gathered);
+    let box_name = own.box_name.or(defaults.box_name);
+    let of_box = box_name.as_ref().and_then(|name| around.world.boxes.get(name.as_str()));
     let ssh = match around.idiom {
-        Idiom::Mutable => Some(own.ssh.or(defaults.ssh).unwrap_or_default()),
+        Idiom::Mutable => Some(own.ssh.or(defaults.ssh).unwrap_or_default().resolve(of_box)),
         Idiom::Immutable => None,
     };
     // The machine's own rules come last, and the last one that fits counts.
@@ -89,7 +91,7 @@ pub(crate) fn assemble(
         role: member.role.clone(),
         idiom: around.idiom,
         provider,
-        box_name: own.box_name.or(defaults.box_name)?,
+        box_name: box_name?,
         flavor: member.flavor.clone(),
         hostname: member.hostname.clone(),
         networks,

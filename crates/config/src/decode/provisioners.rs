@@ -14,7 +14,7 @@ use crate::{
     scope::Parameters,
     suggest,
 };
-use rig_model::{CheckSpec, Idiom, SshSpec, StepSpec};
+use rig_model::{BoxSource, BoxSpec, CheckSpec, Idiom, SshSpec, StepSpec};
 use std::collections::HashMap;
 
 /// Nodes that install software into a running machine.
@@ -144,8 +144,25 @@ fn place(ordered: &[Provisioner], provisioner: &Provisioner) -> Option<usize> {
     Some(anchor + 1 + ordered[anchor + 1..].iter().take_while(same).count())
 }
 
+/// How a mutable machine is reached, as far as the file says it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SshWish {
+    user: Option<String>,
+    port: Option<u16>,
+}
+
+impl SshWish {
+    /// With what the file leaves out, for a machine of this box.
+    pub(crate) fn resolve(self, of_box: Option<&BoxSpec>) -> SshSpec {
+        let stored =
+            of_box.is_some_and(|spec| spec.sources.iter().any(|source| matches!(source, BoxSource::Stored(_))));
+        let user = if stored { SshSpec::STORED_USER } else { SshSpec::USER };
+        SshSpec { user: self.user.unwrap_or_else(|| user.to_owned()), port: self.port.unwrap_or(SshSpec::PORT) }
+    }
+}
+
 /// `ssh user="…" port=…`: how a mutable machine is reached.
-pub(crate) fn ssh(eval: &mut Eval<'_, '_>, mut node: Reader<'_>, idiom: Idiom) -> Option<SshSpec> {
+pub(crate) fn ssh(eval: &mut Eval<'_, '_>, mut node: Reader<'_>, idiom: Idiom) -> Option<SshWish> {
     let at = node.name_at();
     let (user, port) = (node.prop("user"), node.prop("port"));
     node.finish(eval.cx);
@@ -154,10 +171,9 @@ pub(crate) fn ssh(eval: &mut Eval<'_, '_>, mut node: Reader<'_>, idiom: Idiom) -
         eval.wrong(at, "an immutable machine is not reached over SSH", help);
         return None;
     }
-    let default = SshSpec::default();
-    let user = user.map_or(Some(default.user), |value| steps::account(eval, value));
-    let port = port.map_or(Some(default.port), |value| eval.integer(value, "port", 1..=65_535));
-    Some(SshSpec { user: user?, port: port? })
+    let user = user.and_then(|value| steps::account(eval, value));
+    let port = port.and_then(|value| eval.integer(value, "port", 1..=65_535));
+    Some(SshWish { user, port })
 }
 
 fn spotted_word(eval: &mut Eval<'_, '_>, value: crate::reader::Value<'_>, what: &str) -> Option<Spotted<String>> {

@@ -110,8 +110,14 @@ impl Stand {
         let trust = HostTrust::default();
         let existing = provider.list(&cx).await.map_err(text)?;
         let (name, spec) = workspace.boxes.first().ok_or("the workspace has no box")?;
-        let request =
-            PlanBoxes { workspace: &workspace, folder: &folder, trust: &trust, host: &host, existing: &existing };
+        let request = PlanBoxes {
+            workspace: &workspace,
+            folder: &folder,
+            trust: &trust,
+            host: &host,
+            existing: &existing,
+            store: &rig_boxes::NoStore,
+        };
         let plans = BoxPlans::compute(request, [name]).map_err(text)?;
         let plan = plans.get(name).ok_or("the box has no plan")?;
         let image = provider.reference(name, &plan.digest);

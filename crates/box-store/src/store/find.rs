@@ -1,0 +1,53 @@
+//! The stored boxes that a workspace file means.
+
+use super::BoxStore;
+use crate::{BoxProvider, Constraint, Result, StoreError, StoreName, Wish};
+use rig_boxes::{FindStored, FoundStored, NotStored};
+use rig_model::{ProviderId, StoredSource};
+use rig_provider_api::{StoredDisk, StoredFiles};
+
+/// The boxes of a store that are made for one provider.
+#[derive(Clone, Debug)]
+pub struct StoredFor {
+    /// The store.
+    pub store: BoxStore,
+    /// The provider, whose name boxes use as well.
+    pub provider: ProviderId,
+}
+
+impl FindStored for StoredFor {
+    fn find(&self, source: &StoredSource) -> std::result::Result<FoundStored, NotStored> {
+        self.newest(source).map_err(|error| {
+            let hint = match &error {
+                StoreError::NotStored { .. } => {
+                    let version = source.version.as_ref().map(|version| format!(" --version {version:?}"));
+                    let (name, provider) = (&source.name, &self.provider);
+                    Some(format!("`rig box add {name}{} --provider {provider}` stores it", version.unwrap_or_default()))
+                }
+                _ => error.hint(),
+            };
+            NotStored { why: error.to_string(), hint }
+        })
+    }
+}
+
+impl StoredFor {
+    fn newest(&self, source: &StoredSource) -> Result<FoundStored> {
+        let name: StoreName = source.name.parse()?;
+        let constraint: Constraint = source.version.as_deref().map(str::parse).transpose()?.unwrap_or_default();
+        let provider: BoxProvider = self.provider.as_str().parse()?;
+        let wish = Wish { constraint, provider: Some(provider), architecture: None };
+        let stored = self.store.get(&name, &wish)?;
+        let content = stored.open()?;
+        let disks = content.disks.into_iter();
+        Ok(FoundStored {
+            files: StoredFiles {
+                what: stored.key().to_string(),
+                folder: stored.folder,
+                disks: disks.map(|disk| StoredDisk { path: disk.path, format: disk.format.to_string() }).collect(),
+                mac: content.facts.base_mac,
+            },
+            sha256: stored.record.archive_sha256,
+        })
+    }
+}
