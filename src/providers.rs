@@ -12,8 +12,9 @@ use std::sync::Arc;
 /// The name of the provider that is taken where the file names none; see `rig-config`.
 const DOCKER: &str = "docker";
 
-/// The name of the provider of virtual machines.
+/// The names of the providers of virtual machines.
 const QEMU: &str = "qemu";
+const VIRTUALBOX: &str = "virtualbox";
 
 /// What installs QEMU on Debian and its relatives.
 pub(crate) const QEMU_PACKAGES: [&str; 2] =
@@ -28,6 +29,18 @@ pub(crate) async fn connect(app: &App, workspace: &Workspace, start: Start) -> R
         None if needs_qemu(workspace) => return Err(no_qemu(app)),
         None if has_virtual_machines(app, workspace) => {
             app.ui.warn("this workspace has virtual machines, and QEMU is not on the PATH: they are left alone");
+        }
+        _ => {}
+    }
+    match virtualbox(app) {
+        Some(virtualbox) if needs_virtualbox(workspace) || virtualbox_layout(app).has_machines(&workspace.name) => {
+            providers.push(virtualbox);
+        }
+        None if needs_virtualbox(workspace) => return Err(no_virtualbox()),
+        None if virtualbox_layout(app).has_machines(&workspace.name) => {
+            app.ui.warn(
+                "this workspace has machines of VirtualBox, and VBoxManage is not on this host: they are left alone",
+            );
         }
         _ => {}
     }
@@ -61,6 +74,35 @@ pub(crate) fn needs_qemu(workspace: &Workspace) -> bool {
 pub(crate) fn qemu(app: &App) -> Option<Arc<dyn Provider>> {
     let programs = rig_provider_qemu::Programs::find(&app.settings.path)?;
     Some(Arc::new(rig_provider_qemu::QemuProvider::new(layout(app), programs)))
+}
+
+/// Whether the file needs VirtualBox.
+pub(crate) fn needs_virtualbox(workspace: &Workspace) -> bool {
+    names(workspace, VIRTUALBOX)
+}
+
+/// Virtual machines of VirtualBox, where it is installed.
+pub(crate) fn virtualbox(app: &App) -> Option<Arc<dyn Provider>> {
+    let programs = rig_provider_virtualbox::Programs::find(&app.settings.path, &app.settings.virtualbox)?;
+    Some(Arc::new(rig_provider_virtualbox::VirtualBoxProvider::new(virtualbox_layout(app), programs)))
+}
+
+fn virtualbox_layout(app: &App) -> rig_provider_virtualbox::VirtualBoxLayout {
+    rig_provider_virtualbox::VirtualBoxLayout::new(app.settings.dirs.virtualbox())
+}
+
+/// What a person without VirtualBox can do.
+pub(crate) const VIRTUALBOX_HINT: &str = "install VirtualBox 7.0 or later (<https://www.virtualbox.org>), or name the folder of VBoxManage in \
+    VBOX_INSTALL_PATH";
+
+fn no_virtualbox() -> Failure {
+    Failure::Host {
+        message: format!(
+            "the file names provider virtualbox, and {} is not on this host",
+            rig_provider_virtualbox::MANAGE
+        ),
+        hint: Some(VIRTUALBOX_HINT.to_owned()),
+    }
 }
 
 /// Whether QEMU has machines of the workspace.

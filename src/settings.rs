@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) catalogue_server: Option<String>,
     /// Where programs are looked for.
     pub(crate) path: OsString,
+    /// Where VirtualBox's installer says that it is.
+    pub(crate) virtualbox: Vec<PathBuf>,
     /// What the terminal can do, for shells in machines.
     pub(crate) term: String,
     /// Whether output is for a person at a terminal: neither CI nor a dumb terminal.
@@ -72,6 +74,10 @@ impl Settings {
             catalogue_server: text("RIG_CATALOG").or_else(|| text("VAGRANT_SERVER_URL")),
             term,
             path: env::var_os("PATH").unwrap_or_default(),
+            virtualbox: ["VBOX_MSI_INSTALL_PATH", "VBOX_INSTALL_PATH"]
+                .into_iter()
+                .filter_map(|name| text(name).map(PathBuf::from))
+                .collect(),
             interactive: text("CI").is_none() && text("NO_COLOR").is_none() && !dumb,
         })
     }

@@ -31,7 +31,9 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ),
         ("rig-provider-docker", &["rig-model", "rig-provider-api"][..]),
         ("rig-provider-fake", &["rig-model", "rig-provider-api"][..]),
-        ("rig-provider-qemu", &["rig-model", "rig-provider-api"][..]),
+        ("rig-hypervisor", &["rig-model", "rig-provider-api"][..]),
+        ("rig-provider-qemu", &["rig-hypervisor", "rig-model", "rig-provider-api"][..]),
+        ("rig-provider-virtualbox", &["rig-hypervisor", "rig-model", "rig-provider-api"][..]),
         (
             "rig",
             &[
@@ -46,6 +48,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "rig-provider-api",
                 "rig-provider-docker",
                 "rig-provider-qemu",
+                "rig-provider-virtualbox",
                 "rig-ssh",
             ][..],
         ),

@@ -105,7 +105,18 @@ async fn examine(app: &App, cx: &Context) -> Vec<Finding> {
     } else {
         None
     };
-    let machines = if of_file(providers::needs_qemu) { qemu(app, cx, &mut findings).await } else { None };
+    let mut machines = Vec::new();
+    if of_file(providers::needs_qemu) {
+        let hint = packages::hint(app, &providers::QEMU_PACKAGES.join(" "));
+        let missing = Finding::failed("qemu", "not on this host; the file names it", Some(hint));
+        let missing = missing.mended_by(&providers::QEMU_PACKAGES);
+        machines.extend(hypervisor(cx, "qemu", providers::qemu(app), missing, &mut findings).await);
+    }
+    if of_file(providers::needs_virtualbox) {
+        let hint = providers::VIRTUALBOX_HINT.to_owned();
+        let missing = Finding::failed("virtualbox", "not on this host; the file names it", Some(hint));
+        machines.extend(hypervisor(cx, "virtualbox", providers::virtualbox(app), missing, &mut findings).await);
+    }
     if let Some(opened) = &opened {
         bootstrap(app, opened, &mut findings);
         let there: Vec<_> = engine.into_iter().chain(machines).collect();
@@ -180,21 +191,25 @@ async fn engine(
     }
 }
 
-/// Virtual machines need QEMU.
-async fn qemu(app: &App, cx: &Context, findings: &mut Vec<Finding>) -> Option<(Arc<dyn Provider>, EngineFacts)> {
-    let Some(provider) = providers::qemu(app) else {
-        let hint = Some(packages::hint(app, &providers::QEMU_PACKAGES.join(" ")));
-        let finding = Finding::failed("qemu", "not on this host; the file names it", hint);
-        findings.push(finding.mended_by(&providers::QEMU_PACKAGES));
+/// Virtual machines need the hypervisor that the file names; `missing` says that it is not there.
+async fn hypervisor(
+    cx: &Context,
+    check: &'static str,
+    provider: Option<Arc<dyn Provider>>,
+    missing: Finding,
+    findings: &mut Vec<Finding>,
+) -> Option<(Arc<dyn Provider>, EngineFacts)> {
+    let Some(provider) = provider else {
+        findings.push(missing);
         return None;
     };
     match provider.probe(cx).await {
         Ok(facts) => {
-            findings.push(Finding::ok("qemu", format!("{} at {}", facts.version, facts.endpoint)));
+            findings.push(Finding::ok(check, format!("{} at {}", facts.version, facts.endpoint)));
             Some((provider, facts))
         }
         Err(error) => {
-            findings.push(Finding::failed("qemu", error.to_string(), error.hint().map(str::to_owned)));
+            findings.push(Finding::failed(check, error.to_string(), error.hint().map(str::to_owned)));
             None
         }
     }

@@ -17,6 +17,7 @@ cargo xtask <task>
   demo            installs what is missing, brings the root workspace up, runs its checks, compares its idioms
   compare         measures the idioms of the root workspace, five rounds, 40 minutes; --quick three short ones, 8 minutes
   cross           builds for Windows, type-checks for macOS
+  vbox-lab        makes the real VirtualBox run without its kernel driver, and a small box for it, for tests and trials
   lab             starts and stops a current Docker engine of Debian's next release, for trials
   bench           measures rig beside the raw engine API, compose and Vagrant; writes docs/performance.md
 ";
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Some("compare") => compare::run(arguments.iter().any(|argument| argument == "--quick")),
         Some("cross") => cross::cross(),
         Some("bench") => bench::run(&arguments[1..]),
+        Some("vbox-lab") => lab::virtualbox::run(),
         Some("lab") => lab::run(&arguments[1..]),
         _ => {
             eprint!("{HELP}");

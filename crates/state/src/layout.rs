@@ -218,10 +218,16 @@ impl UserDirs {
         self.data.join("boxes")
     }
 
-    /// The folder of virtual machines and their disks, of all workspaces. Its file names are the provider's own.
+    /// The folder of QEMU's virtual machines and their disks, of all workspaces. Its file names are the provider's own.
     #[must_use]
     pub fn virtual_machines(&self) -> Utf8PathBuf {
         self.data.join("qemu")
+    }
+
+    /// rig's folder for VirtualBox, likewise.
+    #[must_use]
+    pub fn virtualbox(&self) -> Utf8PathBuf {
+        self.data.join("virtualbox")
     }
 
     /// File names of the private dockerd below [`UserDirs::data`].

@@ -9,7 +9,10 @@ use jiff::Timestamp;
 use rig_model::{
     BoxName, Digest, Exit, MachineId, Name, ObservedBox, ObservedSnapshot, ResolvedNetwork, Stream, TakenSnapshot,
 };
-use std::{net::SocketAddr, pin::Pin};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    pin::Pin,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use zeroize::Zeroizing;
 
@@ -295,25 +298,65 @@ pub struct DoorKeys {
 pub struct Door {
     /// The address that this host reaches.
     pub address: SocketAddr,
-    /// The host keys that the machine was given, as lines of OpenSSH.
-    pub host_keys: Vec<String>,
+    /// By which keys the machine is known.
+    pub known: KnownBy,
 }
 
-/// The names that a machine has to know.
+/// By what a machine shows that it is the one that was meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hosts {
+pub enum KnownBy {
+    /// The host keys that it was given, as lines of OpenSSH.
+    Given(Vec<String>),
+    /// Nothing before the first contact: its box comes from somewhere else, has a host key of its own, and lets everybody in who has
+    /// the key that is published for such boxes.
+    FirstContact,
+}
+
+/// What a running machine has to be told, because nobody could tell it before. Being told twice changes nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Briefing {
+    /// Its host name, where it does not have it from its box or its disk.
+    pub hostname: Option<String>,
+    /// Addresses of cards that it does not know.
+    pub cards: Vec<CardAddress>,
+    /// Folders of this host that it has to mount.
+    pub folders: Vec<FolderMount>,
     /// The text of its `/etc/hosts`.
-    pub file: String,
+    pub hosts: String,
     /// The neighbours in it.
     pub machines: Vec<MachineId>,
+}
+
+/// A network card and its address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CardAddress {
+    /// Its hardware address, as Linux writes it (`08:00:27:d1:4c:66`).
+    pub mac: String,
+    /// Its address.
+    pub ip: Ipv4Addr,
+    /// The length of its network's prefix.
+    pub prefix: u8,
+}
+
+/// A folder of this host as the machine mounts it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderMount {
+    /// What the hypervisor calls it.
+    pub source: String,
+    /// Where it appears.
+    pub target: String,
+    /// The file system's type (`vboxsf`).
+    pub kind: String,
+    /// Its options (`ro`).
+    pub options: String,
 }
 
 /// Machines that are entered over the network alone: nothing can be run in them before their SSH server lets somebody in, so
 /// what it needs to know is given to them from outside.
 #[async_trait]
 pub trait Doors: Send + Sync {
-    /// Gives a machine that does not run its keys. A host key that it has stays; everything else is as given when it is next
-    /// started.
+    /// Gives a machine that does not run its keys, where that can be done. A host key that it has stays; everything else is as given
+    /// when it is next started.
     async fn furnish(&self, cx: &Context, machine: &MachineRef, keys: &DoorKeys) -> Result<()>;
 
     /// Where a running machine is entered; `None` when it does not run. Whether its server listens yet is not looked at.
@@ -322,11 +365,11 @@ pub trait Doors: Send + Sync {
     /// The running neighbours of a machine that do not know the names of all of theirs: some were made since they were started.
     async fn unaware(&self, cx: &Context, machine: &MachineRef) -> Result<Vec<MachineId>>;
 
-    /// What `/etc/hosts` has to hold in a machine now; `None` when it knows the names of all of its neighbours.
-    async fn hosts(&self, cx: &Context, machine: &MachineRef) -> Result<Option<Hosts>>;
+    /// What a machine has to be told now; `None` when it knows everything.
+    async fn briefing(&self, cx: &Context, machine: &MachineRef) -> Result<Option<Briefing>>;
 
     /// Notes that a running machine has been told that.
-    async fn aware(&self, cx: &Context, machine: &MachineRef, hosts: &Hosts) -> Result<()>;
+    async fn aware(&self, cx: &Context, machine: &MachineRef, briefing: &Briefing) -> Result<()>;
 }
 
 /// Something that happened to a machine.

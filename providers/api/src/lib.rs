@@ -12,9 +12,10 @@ mod provider;
 mod usage;
 
 pub use capability::{
-    BoxTag, BuildRequest, ByteStream, Changes, Connection, Dial, DialStream, Door, DoorKeys, Doors, Exec, ExecEvent,
-    ExecRequest, ExecSession, Hosts, Images, LogEvent, LogRequest, Logs, MachineEvent, MachineEventKind, Networks,
-    PathChange, PathChangeKind, Snapshots, StoredDisk, StoredFiles, Suspension, Terminal, Volumes, Watch,
+    BoxTag, Briefing, BuildRequest, ByteStream, CardAddress, Changes, Connection, Dial, DialStream, Door, DoorKeys,
+    Doors, Exec, ExecEvent, ExecRequest, ExecSession, FolderMount, Images, KnownBy, LogEvent, LogRequest, Logs,
+    MachineEvent, MachineEventKind, Networks, PathChange, PathChangeKind, Snapshots, StoredDisk, StoredFiles,
+    Suspension, Terminal, Volumes, Watch,
 };
 pub use context::{Context, NoProgress, ProgressSink};
 pub use error::{ProviderError, Result};

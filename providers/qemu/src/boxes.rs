@@ -1,14 +1,14 @@
 //! Boxes as disks: made of a root file system, never written to afterwards. The disks of machines lie over them.
 
 use crate::{
-    QemuProvider, files, image,
+    QemuProvider, image,
     layout::{self, BoxPlace},
-    lock::Lock,
     record::Record,
 };
 use async_trait::async_trait;
 use camino::Utf8Path;
 use jiff::Timestamp;
+use rig_hypervisor::{Lock, files};
 use rig_model::{BoxName, Bytes, Digest, ObservedBox};
 use rig_provider_api::{BoxTag, BuildRequest, ByteStream, Context, Images, ProviderError, Result};
 use serde::{Deserialize, Serialize};

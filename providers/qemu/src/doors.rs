@@ -1,16 +1,15 @@
 //! How machines are entered: the keys that they are given, and the port of this host that leads to their SSH server.
 
 use crate::{
-    QemuProvider, files,
-    hosts::{self, knows_all, neighbours},
+    QemuProvider,
+    hosts::{guest, guests},
     layout::MachinePlace,
-    lock::Lock,
     record::Record,
-    seed::hosts_file,
 };
 use async_trait::async_trait;
+use rig_hypervisor::{Lock, files, hosts, hosts_file, knows_all, neighbours};
 use rig_model::{MachineId, MachineState};
-use rig_provider_api::{Context, Door, DoorKeys, Doors, Hosts, MachineRef, ProviderError, Result};
+use rig_provider_api::{Briefing, Context, Door, DoorKeys, Doors, KnownBy, MachineRef, ProviderError, Result};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
 use zeroize::{Zeroize, Zeroizing};
@@ -85,7 +84,7 @@ impl Doors for QemuProvider {
         let keys = cx.run(&doing, files::blocking(&doing, move || Keys::load(&place))).await?;
         Ok(Some(Door {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, run.ssh)),
-            host_keys: keys.map(|keys| keys.public_host_key.clone()).into_iter().collect(),
+            known: KnownBy::Given(keys.map(|keys| keys.public_host_key.clone()).into_iter().collect()),
         }))
     }
 
@@ -93,34 +92,38 @@ impl Doors for QemuProvider {
         let doing = format!("looking for the neighbours of machine {machine}");
         let record = self.record(cx, &doing, machine).await?;
         let all = self.all(cx, &doing, &record).await?;
+        let (own, guests) = (guest(&record), guests(&all));
         let mut unaware = Vec::new();
-        for other in neighbours(&record, &all).filter(|other| !knows_all(other, &all)) {
-            if self.state(cx, other).await? == MachineState::Running {
+        for other in neighbours(&own, &guests) {
+            let Some(record) = all.iter().find(|record| record.id == other.id) else { continue };
+            if !knows_all(other, told(record), &guests) && self.state(cx, record).await? == MachineState::Running {
                 unaware.push(other.id.clone());
             }
         }
         Ok(unaware)
     }
 
-    async fn hosts(&self, cx: &Context, machine: &MachineRef) -> Result<Option<Hosts>> {
+    async fn briefing(&self, cx: &Context, machine: &MachineRef) -> Result<Option<Briefing>> {
         let doing = format!("listing the neighbours of machine {machine}");
         let record = self.record(cx, &doing, machine).await?;
         let all = self.all(cx, &doing, &record).await?;
-        if knows_all(&record, &all) {
+        let (own, guests) = (guest(&record), guests(&all));
+        if knows_all(&own, told(&record), &guests) {
             return Ok(None);
         }
-        let machines = neighbours(&record, &all).map(|other| other.id.clone()).collect();
-        Ok(Some(Hosts { file: hosts_file(&hosts::hosts(&record, &all)), machines }))
+        let machines = neighbours(&own, &guests).map(|other| other.id.clone()).collect();
+        // The rest is on its seed.
+        Ok(Some(Briefing { hosts: hosts_file(&hosts(&own, &guests)), machines, ..Briefing::default() }))
     }
 
-    async fn aware(&self, cx: &Context, machine: &MachineRef, hosts: &Hosts) -> Result<()> {
+    async fn aware(&self, cx: &Context, machine: &MachineRef, briefing: &Briefing) -> Result<()> {
         let doing = format!("noting what machine {machine} knows");
         let told = |known: &mut Record, told| {
             if let Some(run) = &mut known.run {
                 run.told = told;
             }
         };
-        self.update(cx, &doing, machine, told, hosts.machines.clone()).await
+        self.update(cx, &doing, machine, told, briefing.machines.clone()).await
     }
 }
 
@@ -130,4 +133,9 @@ impl QemuProvider {
         let (machines, workspace) = (self.layout.machines(), record.workspace.clone());
         cx.run(doing, files::blocking(doing, move || Record::of(&machines, &workspace))).await
     }
+}
+
+/// The neighbours whose names a machine was told in its present run.
+fn told(record: &Record) -> &[MachineId] {
+    record.run.as_ref().map_or(&[], |run| &run.told)
 }

@@ -2,10 +2,10 @@
 
 use crate::{
     doors::Keys,
-    record::{NetworkCard, Record},
+    record::Record,
     seed::{Card, Seed},
 };
-use rig_model::MachineId;
+use rig_hypervisor::Guest;
 use rig_provider_api::{ProviderError, Result};
 use std::net::Ipv4Addr;
 
@@ -23,46 +23,18 @@ pub(crate) fn seed(record: &Record, keys: Option<&Keys>, all: &[Record]) -> Resu
         host_key: keys.map_or(("", ""), |keys| (&keys.host_key, &keys.public_host_key)),
         cards: &cards,
         nameserver: NAMESERVER,
-        hosts: &hosts(record, all),
+        hosts: &rig_hypervisor::hosts(&guest(record), &guests(all)),
     };
     seed.image().map_err(|error| ProviderError::failed(format!("writing the seed of machine {}", record.id), error))
 }
 
-/// The names that a machine knows with their addresses: its own on each of its networks, and its neighbours'.
-pub(crate) fn hosts(record: &Record, all: &[Record]) -> Vec<(String, Ipv4Addr)> {
-    let own = record.cards.iter().filter(|card| card.network.is_some());
-    let mut hosts: Vec<_> = own.flat_map(|card| names(record).map(|name| (name, card.card.ip))).collect();
-    for other in neighbours(record, all) {
-        // On one of the networks that both are on: a name has one address.
-        let shared = other.cards.iter().find(|card| record.cards.iter().any(|own| shares(own, card)));
-        hosts.extend(shared.into_iter().flat_map(|card| names(other).map(|name| (name, card.card.ip))));
-    }
-    hosts
+/// The machine as its neighbours see it.
+pub(crate) fn guest(record: &Record) -> Guest {
+    let addresses = record.cards.iter().filter_map(|card| Some((card.network.clone()?, card.card.ip)));
+    Guest { id: record.id.clone(), hostname: record.hostname.clone(), addresses: addresses.collect() }
 }
 
-/// The machines that are on a network with this one.
-pub(crate) fn neighbours<'a>(record: &'a Record, all: &'a [Record]) -> impl Iterator<Item = &'a Record> {
-    all.iter().filter(move |other| {
-        record.workspace == other.workspace
-            && record.id != other.id
-            && record.id.topology == other.id.topology
-            && record.cards.iter().any(|own| other.cards.iter().any(|card| shares(own, card)))
-    })
-}
-
-/// Whether a machine was told the names of all of its neighbours in its present run.
-pub(crate) fn knows_all(record: &Record, all: &[Record]) -> bool {
-    let told: &[MachineId] = record.run.as_ref().map_or(&[], |run| &run.told);
-    neighbours(record, all).all(|other| told.contains(&other.id))
-}
-
-fn shares(one: &NetworkCard, other: &NetworkCard) -> bool {
-    one.network.is_some() && one.network == other.network
-}
-
-/// The names of a machine, its host name first.
-fn names(record: &Record) -> impl Iterator<Item = String> {
-    let hostname = record.hostname.clone();
-    let machine = Some(record.id.machine.to_string()).filter(|name| *name != hostname);
-    std::iter::once(hostname).chain(machine)
+/// The machines of a workspace as they see each other.
+pub(crate) fn guests(all: &[Record]) -> Vec<Guest> {
+    all.iter().map(guest).collect()
 }

@@ -12,8 +12,8 @@
 //!
 //! A machine and a box come to be by one rename: what has no name of these forms is what a call left that was cut.
 
-use crate::files;
 use camino::{Utf8Path, Utf8PathBuf};
+use rig_hypervisor::{Networks, files};
 use rig_model::{BoxName, Digest, MachineId, Name};
 use rig_provider_api::{MachineRef, Result};
 
@@ -55,7 +55,7 @@ impl QemuLayout {
     /// Makes the folders. Their owner alone enters them: disks hold whatever machines were told.
     pub(crate) fn prepare(&self) -> Result<()> {
         files::make_folder(&self.root)?;
-        [self.boxes(), self.machines(), self.networks(), self.run(), self.root.join("locks")]
+        [self.boxes(), self.machines(), self.networks().folder().to_owned(), self.run(), self.root.join("locks")]
             .iter()
             .try_for_each(|folder| files::make_folder(folder))
     }
@@ -70,12 +70,8 @@ impl QemuLayout {
         self.root.join("locks").join(format!("box-{image}"))
     }
 
-    pub(crate) fn networks(&self) -> Utf8PathBuf {
-        self.root.join("networks")
-    }
-
-    pub(crate) fn network(&self, workspace: &Name, topology: &Name, network: &Name) -> Utf8PathBuf {
-        self.networks().join(format!("{workspace}.{topology}.{network}.json"))
+    pub(crate) fn networks(&self) -> Networks {
+        Networks::new(self.root.join("networks"))
     }
 
     /// The monitor of a running machine. Beside the others and short, because a socket's path has room for 107 bytes, on macOS for

@@ -3,14 +3,14 @@
 use crate::{
     QemuProvider,
     arguments::MEMORY,
-    files, layout,
-    lock::Lock,
-    network::Network,
+    layout,
+    network::Multicast,
     programs,
     record::{NetworkCard, Record},
     seed::Card,
 };
 use jiff::Timestamp;
+use rig_hypervisor::{Lock, files};
 use rig_model::{MilliCpus, ResolvedMachine};
 use rig_provider_api::{Context, MachineRef, ProviderError, Result};
 use std::net::Ipv4Addr;
@@ -79,8 +79,11 @@ impl QemuProvider {
         }];
         let mut restricted = !machine.networks.is_empty();
         for attachment in &machine.networks {
-            let path = self.layout.network(&machine.workspace, &machine.id.topology, &attachment.network);
-            let network = cx.run(doing, files::blocking(doing, move || Network::load(&path))).await?;
+            let networks = self.layout.networks();
+            let (workspace, topology) = (machine.workspace.clone(), machine.id.topology.clone());
+            let name = attachment.network.clone();
+            let look = files::blocking(doing, move || networks.get::<Multicast>(&workspace, &topology, &name));
+            let network = cx.run(doing, look).await?;
             let missing = || ProviderError::failed(doing, format!("there is no network {}", attachment.network));
             let network = network.ok_or_else(missing)?;
             let ip = attachment.ip.ok_or_else(|| ProviderError::failed(doing, "it has no address"))?;
@@ -95,7 +98,7 @@ impl QemuProvider {
                     prefix: network.subnet.prefix_len(),
                     gateway: None,
                 },
-                group: Some(network.group),
+                group: Some(network.wire.group),
             });
         }
         Ok(Record {

@@ -1,7 +1,8 @@
 //! What is seen of machines: their records, and what answers at their monitors.
 
-use crate::{QemuProvider, files, monitor::Monitor, network::Network, record::Record};
+use crate::{QemuProvider, monitor::Monitor, network::Multicast, record::Record};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use rig_hypervisor::files;
 use rig_model::{HostPortUse, MachineState, Name, Observed, ObservedMachine};
 use rig_provider_api::{Context, MachineRef, ObserveScope, ProviderError, Result};
 use rustix::{fs::FlockOperation, io::Errno};
@@ -144,17 +145,19 @@ impl QemuProvider {
     /// Everything of a workspace.
     pub(crate) async fn observe_all(&self, cx: &Context, workspace: &Name, scope: ObserveScope) -> Result<Observed> {
         let doing = "looking at QEMU's machines";
-        let (machines, networks) = (self.layout.machines(), self.layout.networks());
+        let (machines, networks, provider) = (self.layout.machines(), self.layout.networks(), self.id.clone());
         let of = workspace.clone();
         let work = files::blocking(doing, move || {
-            let networks = if scope.networks { Network::all(&networks, &of)? } else { Vec::new() };
+            let mut observed = Observed::default();
+            if scope.networks {
+                networks.observe::<Multicast>(&provider, &of, &mut observed)?;
+            }
             let others = if scope.host_ports { Record::of_others(&machines, &of) } else { Vec::new() };
-            Ok((Record::of(&machines, &of)?, others, networks))
+            Ok((Record::of(&machines, &of)?, others, observed))
         });
-        let (own, others, networks) = cx.run(doing, work).await?;
+        let (own, others, mut observed) = cx.run(doing, work).await?;
         let looks = own.into_iter().map(|record| self.observed(cx, record));
-        let mut observed =
-            Observed { machines: stream::iter(looks).buffered(AT_ONCE).try_collect().await?, ..Observed::default() };
+        observed.machines = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
         observed.machines.sort_by(|a, b| (&a.id.topology, &a.group, a.index).cmp(&(&b.id.topology, &b.group, b.index)));
         for record in others {
             let owner = format!("machine {} of workspace {}", record.id, record.workspace);
@@ -163,13 +166,6 @@ impl QemuProvider {
                 protocol: port.protocol,
                 owner: owner.clone(),
             }));
-        }
-        for network in networks {
-            if network.workspace == *workspace {
-                observed.networks.push(self.observed_network(network));
-            } else {
-                observed.foreign_subnets.push(network.subnet);
-            }
         }
         if scope.boxes {
             observed.boxes = self.list_boxes(cx).await?;

@@ -1,7 +1,8 @@
 //! The provider itself.
 
-use crate::{Programs, QemuLayout, accelerator::Accelerator, files, programs, record::Run};
+use crate::{Programs, QemuLayout, accelerator::Accelerator, programs, record::Run};
 use async_trait::async_trait;
+use rig_hypervisor::files;
 use rig_model::{
     Bytes, EngineFacts, Idiom, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine,
     RestartPolicy,

@@ -1,12 +1,12 @@
 //! What is written beside a machine's disk: everything that an observation tells and a start needs.
 
 use crate::{
-    files,
     layout::{self, MachinePlace},
     seed::Card,
 };
 use camino::Utf8Path;
 use jiff::Timestamp;
+use rig_hypervisor::files;
 use rig_model::{Bytes, Digest, Exit, Field, MachineId, MilliCpus, Name, PublishedPort};
 use rig_provider_api::{ProviderError, Result};
 use serde::{Deserialize, Serialize};

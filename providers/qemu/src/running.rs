@@ -4,21 +4,17 @@ use crate::{
     QemuProvider,
     arguments::Start,
     doors::Keys,
-    files,
-    hosts::{neighbours, seed},
-    lock::Lock,
+    hosts::{guest, guests, seed},
     programs,
     provider::SSH,
     record::{Record, Run},
     suspension::MEMORY,
 };
 use jiff::Timestamp;
+use rig_hypervisor::{Lock, files, free_port, neighbours};
 use rig_model::{Exit, MachineState, PublishedPort};
 use rig_provider_api::{Context, MachineRef, ProviderError, Result, StopMode};
-use std::{
-    net::{Ipv4Addr, TcpListener},
-    time::Duration,
-};
+use std::time::Duration;
 use tokio::{process::Command, time::Instant};
 
 /// How often a port for SSH is looked for, when somebody else takes it before QEMU does.
@@ -129,15 +125,14 @@ impl QemuProvider {
         let (mut planned, held) = (record.clone(), lock.clone());
         let work = files::blocking(doing, move || {
             let _held = held;
-            let failed = |error| ProviderError::failed("looking for a free port", error);
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
-            let ssh = listener.local_addr().map_err(failed)?.port();
+            let ssh = free_port()?;
             let run = match &planned.run {
                 // It has read who it is.
                 Some(run) if run.suspended => run.going_on(ssh),
                 _ => {
                     let all = Record::of(&machines, &planned.workspace)?;
-                    let told = neighbours(&planned, &all).map(|other| other.id.clone()).collect();
+                    let (own, guests) = (guest(&planned), guests(&all));
+                    let told = neighbours(&own, &guests).map(|other| other.id.clone()).collect();
                     let keys = Keys::load(&place)?;
                     files::write(&place.seed(), &seed(&planned, keys.as_ref(), &all)?)?;
                     Run { started: Timestamp::now(), ssh, told, ended: None, suspended: false }

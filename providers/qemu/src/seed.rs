@@ -143,18 +143,8 @@ impl Seed<'_> {
     }
 
     fn hosts_file(&self) -> String {
-        hosts_file(self.hosts)
+        rig_hypervisor::hosts_file(self.hosts)
     }
-}
-
-/// `/etc/hosts` with these names.
-pub(crate) fn hosts_file(hosts: &[(String, Ipv4Addr)]) -> String {
-    let mut text = "127.0.0.1\tlocalhost\n".to_owned();
-    for (name, ip) in hosts {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{ip}\t{name}");
-    }
-    text
 }
 
 /// Files in their places, with owners and rights.

@@ -5,12 +5,12 @@ use crate::{
     QemuProvider,
     arguments::DISK,
     layout::MachinePlace,
-    lock::Lock,
     monitor::Monitor,
     programs,
     record::{Record, Run},
 };
 use async_trait::async_trait;
+use rig_hypervisor::Lock;
 use rig_model::{MachineState, Progress};
 use rig_provider_api::{Context, MachineRef, ProviderError, Result, Suspension};
 use serde_json::json;

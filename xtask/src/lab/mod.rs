@@ -4,6 +4,7 @@ mod command;
 pub(crate) mod current_engine;
 mod dockerd;
 pub(crate) mod packages;
+pub(crate) mod virtualbox;
 
 pub(crate) use command::run;
 pub(crate) use dockerd::Network;

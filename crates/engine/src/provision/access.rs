@@ -1,14 +1,14 @@
 //! The way into machines over SSH: one key pair for the workspace, host keys that came through the provider, and one warm
 //! connection to each machine for as long as a command runs.
 
-use super::enrol;
+use super::{briefing, enrol, well_known};
 use crate::{EngineError, Providers, Session};
 use async_trait::async_trait;
 use camino::Utf8Path;
 use rig_model::{MachineId, MachineState, Name, SshSpec, Workspace};
-use rig_provider_api::{Context, DoorKeys, Doors, MachineRef, Provider, ProviderError};
+use rig_provider_api::{Context, DoorKeys, Doors, KnownBy, MachineRef, Provider, ProviderError};
 use rig_recipes::Contents;
-use rig_ssh::{Connection, Credentials, DialError, Dialer, HostKey, KeyPair, Patience, SshError, Trust};
+use rig_ssh::{Connection, Credentials, DialError, Dialer, HostKey, Identity, KeyPair, Patience, SshError, Trust};
 use rig_state::{Access as FileAccess, Baseline, Layout, MachineRecord, StateError};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -126,7 +126,8 @@ impl Access {
         session.is_some_and(|session| session.as_ref().is_some_and(rig_ssh::Session::is_alive))
     }
 
-    /// Tells a machine that only SSH leads into the names of those neighbours that were made since it was started.
+    /// Tells a machine that only SSH leads into what it has to be told: the names of neighbours that were made since it was started,
+    /// and what it could not be given before.
     async fn introduce(
         &self,
         cx: &Context,
@@ -135,13 +136,11 @@ impl Access {
     ) -> Result<(), EngineError> {
         let Some(doors) = self.provider(machine)?.doors() else { return Ok(()) };
         let reference = self.reference(machine);
-        let Some(hosts) = doors.hosts(cx, &reference).await? else { return Ok(()) };
+        let Some(briefing) = doors.briefing(cx, &reference).await? else { return Ok(()) };
         let doing = format!("telling machine {machine} of its neighbours");
-        // Nobody reads half a file.
-        let program = "cat >/etc/hosts.new && mv /etc/hosts.new /etc/hosts";
-        let line = format!("{}sh -c {}", super::sudo(session), rig_ssh::quote(program));
+        let line = format!("{}/bin/sh -c {}", super::sudo(session), rig_ssh::quote(&briefing::program(&briefing)));
         let tell = async {
-            let told = session.run(&line, Some(hosts.file.clone().into()), SAID).await;
+            let told = session.run(&line, Some(briefing.hosts.clone().into()), SAID).await;
             told.map_err(|error| ProviderError::failed(&doing, error))
         };
         let told = cx.run(&doing, tell).await?;
@@ -149,7 +148,7 @@ impl Access {
             let why = String::from_utf8_lossy(&told.stderr).trim().to_owned();
             return Err(ProviderError::failed(doing, why).into());
         }
-        Ok(doors.aware(cx, &reference, &hosts).await?)
+        Ok(doors.aware(cx, &reference, &briefing).await?)
     }
 
     /// Forgets the connection to a machine that is about to be restarted.
@@ -296,8 +295,11 @@ impl Access {
         let reference = self.reference(machine);
         let provider = self.provider(machine)?;
         let host_keys = match provider.doors() {
-            // It was given its keys before it was started.
-            Some(doors) => self.open_door(cx, doors, machine).await?.host_keys,
+            Some(doors) => match self.open_door(cx, doors, machine).await?.known {
+                // It was given its keys before it was started.
+                KnownBy::Given(host_keys) => host_keys,
+                KnownBy::FirstContact => vec![self.meet(cx, machine, ssh).await?],
+            },
             None => enrol::enrol(provider.as_ref(), cx, &reference, &ssh.user, &public).await?,
         };
         let record = MachineRecord { native: native.clone(), host_keys: host_keys.clone(), steps: Vec::new() };
@@ -335,15 +337,61 @@ impl Access {
         let failed = |error| EngineError::ssh(machine, error);
         let host_keys = record.host_keys.iter().map(|line| HostKey::parse(line)).collect::<Result<_, _>>();
         let trust = Trust::Pinned(host_keys.map_err(failed)?);
+        let credentials = Credentials::key(ssh.user.clone(), self.keys().await?.clone());
+        self.shake_hands(cx, machine, ssh, credentials, trust).await
+    }
+
+    /// The first contact with a machine whose box comes from somewhere else: the published key is replaced with the workspace's, and
+    /// the host key that was shown is the one that counts from now on.
+    async fn meet(&self, cx: &Context, machine: &MachineId, ssh: &SshSpec) -> Result<String, EngineError> {
+        let failed = |error| EngineError::ssh(machine, error);
+        let own = self.keys().await?;
+        let public = own.public_line().map_err(failed)?;
+        let published = well_known::published().map_err(failed)?;
+        // The own key first: a meeting that was cut may have replaced the other one.
+        let identity = Identity::Keys(vec![own.clone(), published]);
+        let credentials = Credentials { user: ssh.user.clone(), identity };
+        let session = self.shake_hands(cx, machine, ssh, credentials, Trust::FirstUse).await.map_err(|error| match error {
+            EngineError::Ssh { error: SshError::Refused { .. }, .. } => EngineError::NotEnrolled {
+                machine: machine.clone(),
+                why: format!(
+                    "its user {} lets in neither this workspace's key nor the one that is published for Vagrant's boxes: write its \
+                     box's user into `ssh user=\"…\"`, or make it anew if another workspace's folder made it",
+                    ssh.user
+                ),
+            },
+            error => error,
+        })?;
+        let doing = format!("replacing the published key of machine {machine}");
+        let line = well_known::replacement(&public);
+        let replace =
+            async { session.run(&line, None, SAID).await.map_err(|error| ProviderError::failed(&doing, error)) };
+        let replaced = cx.run(&doing, replace).await?;
+        let host_key = session.host_key().line().map_err(failed)?;
+        if !replaced.success() {
+            let why = String::from_utf8_lossy(&replaced.stderr).trim().to_owned();
+            return Err(EngineError::NotEnrolled { machine: machine.clone(), why });
+        }
+        Ok(host_key)
+    }
+
+    async fn shake_hands(
+        &self,
+        cx: &Context,
+        machine: &MachineId,
+        ssh: &SshSpec,
+        credentials: Credentials,
+        trust: Trust,
+    ) -> Result<rig_ssh::Session, EngineError> {
         let dialer = ProviderDialer {
             provider: self.provider(machine)?.clone(),
             machine: self.reference(machine),
             port: ssh.port,
         };
-        let credentials = Credentials::key(ssh.user.clone(), self.keys().await?.clone());
         let patience = Patience { deadline: cx.deadline(), cancel: cx.cancel().clone() };
         let waiting = |why: &str| cx.progress(rig_model::Progress::step(why));
-        rig_ssh::connect(Arc::new(dialer), credentials, trust, &patience, &waiting).await.map_err(failed)
+        let connected = rig_ssh::connect(Arc::new(dialer), credentials, trust, &patience, &waiting).await;
+        connected.map_err(|error| EngineError::ssh(machine, error))
     }
 }
 

@@ -1,10 +1,12 @@
 //! Provisioning: how rig gets into a machine over SSH, and how its steps run there.
 
 mod access;
+mod briefing;
 mod enrol;
 mod machine_log;
 mod put;
 mod script;
+mod well_known;
 
 pub(crate) use access::blocking;
 pub use access::{Access, Provisioning};

@@ -11,14 +11,17 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A lock that is held until all of its copies are dropped, or its process ends. Work on files that goes on when its call is cut
 /// has a copy: what comes next must not be overtaken by it.
 #[derive(Clone)]
-pub(crate) struct Lock {
+pub struct Lock {
     // Never read: closing it opens the lock.
     _file: Arc<fs_err::File>,
 }
 
 impl Lock {
     /// Waits for the lock of a file in a folder that is there.
-    pub(crate) async fn take(cx: &Context, doing: &str, path: Utf8PathBuf) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or the context ends first.
+    pub async fn take(cx: &Context, doing: &str, path: Utf8PathBuf) -> Result<Self> {
         let open = files::blocking(doing, move || {
             let file = fs_err::OpenOptions::new().create(true).append(true).open(&path);
             file.map_err(|error| ProviderError::failed(format!("opening {path}"), error))

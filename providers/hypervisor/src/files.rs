@@ -2,24 +2,23 @@
 
 use camino::Utf8Path;
 use rig_provider_api::{ProviderError, Result};
-use std::{
-    fs::Permissions,
-    io::{self, ErrorKind, Write},
-    os::unix::fs::PermissionsExt,
-};
+use std::io::{self, ErrorKind, Write};
 
 /// Does short work on files on a thread that may block.
-pub(crate) async fn blocking<T: Send + 'static>(
-    doing: &str,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
+///
+/// # Errors
+/// The work's own.
+pub async fn blocking<T: Send + 'static>(doing: &str, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let lost = |error: tokio::task::JoinError| ProviderError::failed(doing, error);
     tokio::task::spawn_blocking(work).await.map_err(lost)?
 }
 
 /// Writes a file that its owner alone reads, and puts it in its place by a rename. Its folder has to be there: what was removed
 /// meanwhile does not come back.
-pub(crate) fn write(path: &Utf8Path, content: &[u8]) -> Result<()> {
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(path: &Utf8Path, content: &[u8]) -> Result<()> {
     let failed = |error: io::Error| ProviderError::failed(format!("writing {path}"), error);
     let folder = path.parent().unwrap_or(Utf8Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder).map_err(failed)?;
@@ -28,12 +27,18 @@ pub(crate) fn write(path: &Utf8Path, content: &[u8]) -> Result<()> {
 }
 
 /// A file's text; nothing where there is none.
-pub(crate) fn read(path: &Utf8Path) -> Result<Option<String>> {
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read(path: &Utf8Path) -> Result<Option<String>> {
     present(fs_err::read_to_string(path)).map_err(|error| ProviderError::failed(format!("reading {path}"), error))
 }
 
 /// The names in a folder; none where there is no folder.
-pub(crate) fn names(folder: &Utf8Path) -> Result<Vec<String>> {
+///
+/// # Errors
+/// When it cannot be read.
+pub fn names(folder: &Utf8Path) -> Result<Vec<String>> {
     let list = || -> io::Result<Vec<String>> {
         let entries = fs_err::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
         // Names that are no UTF-8 are none of rig's.
@@ -44,26 +49,49 @@ pub(crate) fn names(folder: &Utf8Path) -> Result<Vec<String>> {
 }
 
 /// Makes a folder that its owner alone enters.
-pub(crate) fn make_folder(path: &Utf8Path) -> Result<()> {
-    let closed = || fs_err::set_permissions(path, Permissions::from_mode(0o700));
-    let made = fs_err::create_dir_all(path).and_then(|()| closed());
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_folder(path: &Utf8Path) -> Result<()> {
+    let made = fs_err::create_dir_all(path).and_then(|()| close(path));
     made.map_err(|error| ProviderError::failed(format!("making {path}"), error))
 }
 
+#[cfg(unix)]
+fn close(path: &Utf8Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o700))
+}
+
+/// The user's own folders are the user's alone there.
+#[cfg(windows)]
+fn close(_: &Utf8Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// Removes a folder with all that is in it. Absence is success.
-pub(crate) fn remove_folder(path: &Utf8Path) -> Result<()> {
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove_folder(path: &Utf8Path) -> Result<()> {
     let removed = present(fs_err::remove_dir_all(path));
     removed.map(drop).map_err(|error| ProviderError::failed(format!("removing {path}"), error))
 }
 
 /// Removes a file. Absence is success.
-pub(crate) fn remove_file(path: &Utf8Path) -> Result<()> {
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove_file(path: &Utf8Path) -> Result<()> {
     let removed = present(fs_err::remove_file(path));
     removed.map(drop).map_err(|error| ProviderError::failed(format!("removing {path}"), error))
 }
 
 /// Nothing instead of the error that says so.
-pub(crate) fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+///
+/// # Errors
+/// Every other one.
+pub fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

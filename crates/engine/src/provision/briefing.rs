@@ -1,0 +1,106 @@
+//! What a running machine is told that could not be told before: a program of a POSIX shell with the tools of BusyBox or more.
+
+use rig_provider_api::Briefing;
+use rig_ssh::quote;
+use std::fmt::Write;
+
+/// Arguments: hardware address, address with prefix. The card is found by the first, whatever the machine calls it.
+const CARD: &str = r#"
+card() {
+    for device in /sys/class/net/*; do
+        [ "$(cat "$device/address" 2>/dev/null)" = "$1" ] || continue
+        device=${device##*/}
+        ip link set "$device" up
+        ip addr show dev "$device" | grep -qF "inet $2 " || ip addr add "$2" dev "$device"
+        return
+    done
+    echo "there is no network card $1" >&2
+    exit 1
+}
+"#;
+
+/// Arguments: source, target, type, options.
+const FOLDER: &str = r#"
+folder() {
+    mkdir -p "$2"
+    grep -qF " $2 $3 " /proc/mounts || mount -t "$3" -o "$4" "$1" "$2" || {
+        echo "the folder $2 cannot be mounted: the box needs the guest additions, a kernel with $3" >&2
+        exit 1
+    }
+}
+"#;
+
+/// The program; `/etc/hosts` is its standard input.
+pub(super) fn program(briefing: &Briefing) -> String {
+    let mut program = "set -e".to_owned();
+    // Writing to a string cannot fail.
+    let mut add = |text: &str| {
+        let _ = writeln!(program, "{text}");
+    };
+    add("");
+    if let Some(hostname) = &briefing.hostname {
+        let hostname = quote(hostname);
+        add(&format!("hostname {hostname}; printf '%s\\n' {hostname} >/etc/hostname"));
+    }
+    if !briefing.cards.is_empty() {
+        add(CARD);
+    }
+    for card in &briefing.cards {
+        add(&format!("card {} {}/{}", quote(&card.mac), card.ip, card.prefix));
+    }
+    if !briefing.folders.is_empty() {
+        add(FOLDER);
+    }
+    for folder in &briefing.folders {
+        let words = [&folder.source, &folder.target, &folder.kind, &folder.options].map(|word| quote(word));
+        add(&format!("folder {}", words.join(" ")));
+    }
+    // Nobody reads half a file.
+    add("cat >/etc/hosts.new && mv /etc/hosts.new /etc/hosts");
+    program
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rig_provider_api::{CardAddress, FolderMount};
+
+    #[test]
+    fn names_alone_need_no_more_than_one_line() {
+        let program = program(&Briefing::default());
+        assert_eq!(program, "set -e\ncat >/etc/hosts.new && mv /etc/hosts.new /etc/hosts\n");
+    }
+
+    #[test]
+    fn everything_is_told_before_the_names() {
+        let briefing = Briefing {
+            hostname: Some("it's".to_owned()),
+            cards: vec![CardAddress { mac: "08:00:27:00:00:01".to_owned(), ip: [10, 0, 0, 2].into(), prefix: 24 }],
+            folders: vec![FolderMount {
+                source: "share".to_owned(),
+                target: "/a b".to_owned(),
+                kind: "vboxsf".to_owned(),
+                options: "ro".to_owned(),
+            }],
+            ..Briefing::default()
+        };
+        let program = program(&briefing);
+        let lines: Vec<&str> = program.lines().filter(|line| !line.starts_with([' ', '}'])).collect();
+        assert_eq!(
+            lines,
+            [
+                "set -e",
+                r#"hostname 'it'\''s'; printf '%s\n' 'it'\''s' >/etc/hostname"#,
+                "",
+                "card() {",
+                "",
+                "card 08:00:27:00:00:01 10.0.0.2/24",
+                "",
+                "folder() {",
+                "",
+                "folder share '/a b' vboxsf ro",
+                "cat >/etc/hosts.new && mv /etc/hosts.new /etc/hosts"
+            ]
+        );
+    }
+}

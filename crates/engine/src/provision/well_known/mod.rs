@@ -1,0 +1,59 @@
+//! The key that is published for Vagrant's boxes: everybody has it, so that it is replaced at the first contact.
+
+use rig_ssh::{KeyPair, SshError, quote};
+
+/// Vagrant's own (`keys/vagrant` of its releases until 2.3, MIT licence).
+const PRIVATE: &str = include_str!("vagrant.pem");
+const PUBLIC: &str = include_str!("vagrant.pub");
+
+/// What the comment of every key ends with that was published for boxes.
+const COMMENT: &str = "vagrant insecure public key";
+
+/// The key itself.
+///
+/// # Errors
+/// When this version of the SSH library does not read it.
+pub(super) fn published() -> Result<KeyPair, SshError> {
+    KeyPair::from_openssh(PRIVATE)
+}
+
+/// A line for the user's shell: their only key of those that rig or Vagrant may have put there is this one; others stay.
+pub(super) fn replacement(public_key: &str) -> String {
+    let published = PUBLIC.split_whitespace().nth(1).unwrap_or_default();
+    let public_key = quote(public_key);
+    let program = format!(
+        "set -e; cd; umask 077; mkdir -p .ssh; touch .ssh/authorized_keys; \
+         {{ grep -vF -e {} -e {} -e {public_key} .ssh/authorized_keys || true; printf '%s\\n' {public_key}; }} >.ssh/authorized_keys.new; \
+         mv .ssh/authorized_keys.new .ssh/authorized_keys",
+        quote(published),
+        quote(COMMENT),
+    );
+    format!("/bin/sh -c {}", quote(&program))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_key_is_read_and_is_the_published_one() {
+        let line = published().unwrap().public_line().unwrap();
+        assert_eq!(line.split_whitespace().nth(1), PUBLIC.split_whitespace().nth(1));
+    }
+
+    #[test]
+    fn other_keys_stay() {
+        let home = tempfile::tempdir().unwrap();
+        let keys = home.path().join(".ssh/authorized_keys");
+        fs_err::create_dir(home.path().join(".ssh")).unwrap();
+        fs_err::write(&keys, format!("ssh-ed25519 AAAAother a friend's\n{PUBLIC}")).unwrap();
+        for _ in 0..2 {
+            let line = replacement("ssh-ed25519 AAAAown rig lab");
+            let status =
+                std::process::Command::new("sh").args(["-c", &line]).env("HOME", home.path()).status().unwrap();
+            assert!(status.success());
+            let now = fs_err::read_to_string(&keys).unwrap();
+            assert_eq!(now, "ssh-ed25519 AAAAother a friend's\nssh-ed25519 AAAAown rig lab\n");
+        }
+    }
+}

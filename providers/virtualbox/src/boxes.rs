@@ -1,0 +1,180 @@
+//! Boxes as masters: machines that were imported from stored boxes, never run, with the snapshot that the disks of machines lie over.
+
+use crate::{
+    label::{BOX, BoxLabel, FORMAT, MachineLabel, text},
+    layout::{self, Place},
+    life::BASE,
+    observe::Found,
+    provider::VirtualBoxProvider,
+    registry::Registry,
+    runner::words,
+    settings::Settings,
+};
+use async_trait::async_trait;
+use camino::Utf8Path;
+use jiff::Timestamp;
+use rig_hypervisor::{Lock, files};
+use rig_model::{BoxName, Bytes, Digest, ObservedBox, Progress};
+use rig_provider_api::{BoxTag, BuildRequest, ByteStream, Context, Images, ProviderError, Result, StoredFiles};
+
+/// The machine's description in boxes for VirtualBox.
+const OVF: &str = "box.ovf";
+
+impl VirtualBoxProvider {
+    /// The masters that are whole.
+    pub(crate) async fn masters(&self, cx: &Context, registry: &Registry) -> Result<Vec<ObservedBox>> {
+        let doing = "listing boxes";
+        let (layout, provider, registry) = (self.layout.clone(), self.id.clone(), registry.clone());
+        let work = files::blocking(doing, move || {
+            let mut boxes = Vec::new();
+            for image in layout.images() {
+                let Some(settings) = Settings::load(&layout.master(&image).settings())? else { continue };
+                let known = registry.known.contains(&settings.uuid);
+                let Some(label) = BoxLabel::of(&settings).filter(|_| known) else { continue };
+                boxes.push(ObservedBox {
+                    name: label.name,
+                    provider: provider.clone(),
+                    digest: label.digest,
+                    image,
+                    native: settings.uuid,
+                    parent: label.parent,
+                    size: label.size,
+                    created: Some(label.created),
+                });
+            }
+            Ok(boxes)
+        });
+        cx.run(doing, work).await
+    }
+
+    /// Makes sure that no machine is made from a box: their disks lie over its disk.
+    async fn unused(&self, cx: &Context, doing: &str, image: &str) -> Result<()> {
+        let layout = self.layout.clone();
+        let all = files::blocking(doing, move || {
+            let places = layout.every_machine().into_iter().map(|name| layout.machine_of(&name));
+            places.filter_map(|place| Found::load(&place).transpose()).collect::<Result<Vec<_>>>()
+        });
+        let labels = cx.run(doing, all).await?.into_iter().filter_map(|found| found.label);
+        match labels.into_iter().find(|label: &MachineLabel| label.image == image) {
+            None => Ok(()),
+            Some(user) => {
+                let why = format!("machine {} of workspace {} is made from it", user.id, user.workspace);
+                Err(ProviderError::failed(doing, why).hinted("destroy the machine first"))
+            }
+        }
+    }
+
+    /// What was begun of a master.
+    async fn master(&self, cx: &Context, doing: &str, place: &Place) -> Result<Option<Found>> {
+        let place = place.clone();
+        cx.run(doing, files::blocking(doing, move || Found::load(&place))).await
+    }
+}
+
+/// What all files in a folder take, in bytes.
+fn taken(folder: &Utf8Path) -> Result<Bytes> {
+    let mut sum = 0;
+    for name in files::names(folder)? {
+        let path = folder.join(name);
+        let data =
+            fs_err::metadata(&path).map_err(|error| ProviderError::failed(format!("looking at {path}"), error))?;
+        sum += if data.is_dir() { taken(&path)?.0 } else { data.len() };
+    }
+    Ok(Bytes(sum))
+}
+
+#[async_trait]
+impl Images for VirtualBoxProvider {
+    fn reference(&self, name: &BoxName, digest: &Digest) -> String {
+        layout::box_name(name, digest)
+    }
+
+    async fn list(&self, cx: &Context) -> Result<Vec<ObservedBox>> {
+        if self.layout.images().is_empty() {
+            return Ok(Vec::new());
+        }
+        let registry = self.registry(cx).await?;
+        self.masters(cx, &registry).await
+    }
+
+    async fn import(&self, _: &Context, tag: &BoxTag, _: ByteStream) -> Result<()> {
+        let doing = format!("making box {}", tag.name);
+        Err(ProviderError::failed(doing, "VirtualBox boots no root file systems yet").hinted(
+            "name a stored box: `stored \"debian/bookworm64\"`; or use provider \"qemu\", which boots such boxes",
+        ))
+    }
+
+    async fn build(&self, _: &Context, request: BuildRequest) -> Result<()> {
+        let doing = format!("building box {}", request.tag.name);
+        Err(ProviderError::failed(doing, "VirtualBox builds no boxes from a Dockerfile")
+            .hinted("name a stored box: `stored \"debian/bookworm64\"`"))
+    }
+
+    async fn pull(&self, _: &Context, reference: &str) -> Result<()> {
+        Err(ProviderError::failed(format!("pulling {reference}"), "VirtualBox runs no images of a registry")
+            .hinted("name a stored box: `stored \"debian/bookworm64\"`"))
+    }
+
+    async fn adopt(&self, cx: &Context, tag: &BoxTag, stored: &StoredFiles) -> Result<()> {
+        let doing = format!("making box {} of {}", tag.name, stored.what);
+        self.prepare_folders(cx, &doing).await?;
+        let place = self.layout.master(&tag.image);
+        let _of_box = Lock::take(cx, &doing, place.lock.clone()).await?;
+        self.unused(cx, &doing, &tag.image).await?;
+        if let Some(there) = self.master(cx, &doing, &place).await? {
+            // Another one that is to be replaced, or what a call left that was cut.
+            let identity = there.settings.map_or(there.identity, |settings| settings.uuid);
+            self.purge(cx, &doing, &place, &identity).await?;
+        }
+        // The import gives it an identity of its own; this one says that something was begun.
+        self.begin(cx, &doing, &place).await?;
+        cx.progress(Progress::step("importing its disks"));
+        let (ovf, base) = (stored.folder.join(OVF), place.base.to_string());
+        let import = words([
+            "import",
+            ovf.as_str(),
+            "--vsys",
+            "0",
+            "--vmname",
+            &place.name,
+            "--basefolder",
+            &base,
+            "--options",
+            "keepallmacs",
+        ]);
+        self.changed();
+        self.runner.run(cx, &doing, &import).await?;
+        let settings = place.settings();
+        let imported = cx.run(&doing, files::blocking(&doing, move || Settings::load(&settings))).await?;
+        let imported = imported.ok_or_else(|| ProviderError::failed(&doing, "VirtualBox has put it elsewhere"))?;
+        let mut modify = words(["modifyvm", &imported.uuid]);
+        // Ways in that its maker left open would be open in every machine.
+        for name in imported.forwards.keys() {
+            modify.extend(words(["--natpf1", "delete", name]));
+        }
+        if let Some(mac) = &stored.mac {
+            modify.extend(words(["--macaddress1", mac]));
+        }
+        // Nobody looks at a machine's screen unless the file says so.
+        modify.extend(words(["--vrde", "off"]));
+        self.runner.run_patiently(cx, &doing, &modify).await?;
+        self.runner.run_patiently(cx, &doing, &words(["snapshot", &imported.uuid, "take", BASE])).await?;
+        let folder = place.folder.clone();
+        let size = cx.run(&doing, files::blocking(&doing, move || taken(&folder))).await?;
+        let BoxTag { name, digest, parent, .. } = tag.clone();
+        let label = BoxLabel { format: FORMAT, name, digest, parent, size, created: Timestamp::now() };
+        let label = words(["setextradata", &imported.uuid, BOX, &text(&label)]);
+        self.runner.run_patiently(cx, &doing, &label).await.map(drop)
+    }
+
+    async fn remove(&self, cx: &Context, image: &str) -> Result<()> {
+        let doing = format!("removing box {image}");
+        self.prepare_folders(cx, &doing).await?;
+        let place = self.layout.master(image);
+        let _of_box = Lock::take(cx, &doing, place.lock.clone()).await?;
+        self.unused(cx, &doing, image).await?;
+        let Some(there) = self.master(cx, &doing, &place).await? else { return Ok(()) };
+        let identity = there.settings.map_or(there.identity, |settings| settings.uuid);
+        self.purge(cx, &doing, &place, &identity).await
+    }
+}

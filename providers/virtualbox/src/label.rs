@@ -1,0 +1,94 @@
+//! What is written into the extra data of a machine, and of the master that its box is: whose they are, and what they were made from.
+
+use crate::settings::Settings;
+use jiff::Timestamp;
+use rig_model::{BoxName, Bytes, Digest, Field, MachineId, Name, PublishedPort};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::net::Ipv4Addr;
+
+/// The names of the entries.
+pub(crate) const MACHINE: &str = "rig/machine";
+pub(crate) const BOX: &str = "rig/box";
+
+/// The version of both forms. A newer one is refused: another rig wrote it.
+pub(crate) const FORMAT: u32 = 1;
+
+/// A machine as it was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MachineLabel {
+    pub(crate) format: u32,
+    pub(crate) workspace: Name,
+    pub(crate) id: MachineId,
+    pub(crate) group: Name,
+    pub(crate) index: Option<u32>,
+    /// The hash of its fields, and the fields with sealed values.
+    pub(crate) digest: Digest,
+    pub(crate) fields: Vec<Field>,
+    /// The reference of its box.
+    pub(crate) image: String,
+    pub(crate) hostname: String,
+    /// Its cards behind the first, which leads out.
+    pub(crate) cards: Vec<LabelCard>,
+    pub(crate) ports: Vec<PublishedPort>,
+    /// Folders of this host.
+    pub(crate) folders: Vec<LabelFolder>,
+    pub(crate) created: Timestamp,
+    /// How often it was brought back to a snapshot: each time it is another machine.
+    #[serde(default)]
+    pub(crate) restored: u32,
+}
+
+/// A card on a network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LabelCard {
+    pub(crate) network: Name,
+    /// As Linux writes it.
+    pub(crate) mac: String,
+    pub(crate) ip: Ipv4Addr,
+    pub(crate) prefix: u8,
+}
+
+/// A shared folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LabelFolder {
+    /// What VirtualBox calls it.
+    pub(crate) name: String,
+    pub(crate) target: String,
+    pub(crate) writable: bool,
+}
+
+/// A box that was imported.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct BoxLabel {
+    pub(crate) format: u32,
+    pub(crate) name: BoxName,
+    pub(crate) digest: Digest,
+    pub(crate) parent: Option<BoxName>,
+    /// What its disks take, in bytes.
+    pub(crate) size: Bytes,
+    pub(crate) created: Timestamp,
+}
+
+impl MachineLabel {
+    /// What a machine says of itself; nothing when it was never finished, or a newer rig wrote it.
+    pub(crate) fn of(settings: &Settings) -> Option<Self> {
+        read(settings, MACHINE).filter(|label: &Self| label.format <= FORMAT)
+    }
+}
+
+impl BoxLabel {
+    /// The same of a master.
+    pub(crate) fn of(settings: &Settings) -> Option<Self> {
+        read(settings, BOX).filter(|label: &Self| label.format <= FORMAT)
+    }
+}
+
+fn read<T: DeserializeOwned>(settings: &Settings, key: &str) -> Option<T> {
+    serde_json::from_str(settings.extra.get(key)?).ok()
+}
+
+/// A label as it is written.
+pub(crate) fn text(label: &impl Serialize) -> String {
+    // Plain data: nothing in it can fail to be written.
+    serde_json::to_string(label).unwrap_or_default()
+}

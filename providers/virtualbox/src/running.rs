@@ -1,0 +1,136 @@
+//! Machines are started and stopped.
+
+use crate::{
+    life::PAUSE,
+    observe::Found,
+    provider::{SSH, VirtualBoxProvider},
+    run::Run,
+    runner::{pause, words},
+};
+use rig_hypervisor::{Lock, files, free_port, is_free};
+use rig_model::{Exit, MachineState, Protocol, PublishedPort};
+use rig_provider_api::{Context, MachineRef, ProviderError, Result, StopMode};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// The name of the way to a machine's SSH server.
+pub(crate) const SSH_FORWARD: &str = "rig-ssh";
+
+/// What a machine runs in: without a window.
+const FRONT_END: &str = "headless";
+
+/// How often the power button is pressed: a machine that has just been started does not notice the first time.
+const PRESS: Duration = Duration::from_secs(3);
+
+/// The exit codes of a machine that ended in order, and of one that was killed.
+const ORDERLY: Exit = Exit { code: 0, out_of_memory: false };
+const KILLED: Exit = Exit { code: 137, out_of_memory: false };
+
+impl VirtualBoxProvider {
+    /// Starts a machine that does not run, or lets a suspended one go on.
+    pub(crate) async fn launch(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
+        let doing = format!("starting machine {machine}");
+        let place = self.there(cx, &doing, machine).await?.place;
+        let _of_machine = Lock::take(cx, &doing, place.lock.clone()).await?;
+        let found = self.there(cx, &doing, machine).await?;
+        let registry = self.registry(cx).await?;
+        let state = found.state(&registry).unwrap_or(MachineState::Dead);
+        match state {
+            MachineState::Running => return Ok(()),
+            MachineState::Dead => return Err(ProviderError::failed(doing, "it was never finished")),
+            _ => {}
+        }
+        let Found { settings: Some(settings), label: Some(label), .. } = &found else { return Ok(()) };
+        self.changed();
+        if !registry.known.contains(&found.identity) {
+            // Somebody has taken it out of VirtualBox's list, and left its files.
+            self.runner.run(cx, &doing, &words(["registervm", found.place.settings().as_str()])).await?;
+        }
+        if let Some(taken) = label.ports.iter().find(|port| !is_free(port)) {
+            // VirtualBox would start the machine without a word, and without the port.
+            let why = format!("port {} of this host is taken", taken.host);
+            let hint = "stop what has it, or write another number, or `host=\"auto\"`";
+            return Err(ProviderError::failed(doing, why).hinted(hint));
+        }
+        self.open_way_in(cx, &doing, &found.identity, settings.forwards.get(SSH_FORWARD).copied()).await?;
+        // What goes on knows what it was told; it may have been cut off since, so that it is told again.
+        let run = match &found.run {
+            Some(run) if state == MachineState::Suspended => Run { told: None, ended: None, ..run.clone() },
+            _ => Run::begin(),
+        };
+        let (place, before) = (found.place.clone(), found.run.clone());
+        cx.run(&doing, files::blocking(&doing, move || run.save(&place))).await?;
+        let start = words(["startvm", &found.identity, "--type", FRONT_END]);
+        let started = self.runner.run_patiently(cx, &doing, &start).await;
+        self.changed();
+        if started.is_err() && before.is_none() {
+            // A machine that has not come up was never started.
+            let place = found.place.clone();
+            cx.run(&doing, files::blocking(&doing, move || files::remove_file(&place.run()))).await?;
+        }
+        started.map(drop)
+    }
+
+    /// Makes sure that a port of this host leads to a machine's SSH server, the one of the last time if nobody has it.
+    async fn open_way_in(&self, cx: &Context, doing: &str, identity: &str, last: Option<u16>) -> Result<()> {
+        let way =
+            |host| PublishedPort { guest: SSH, host, bind: IpAddr::V4(Ipv4Addr::LOCALHOST), protocol: Protocol::Tcp };
+        if last.is_some_and(|host| is_free(&way(host))) {
+            return Ok(());
+        }
+        let host = free_port()?;
+        let mut modify = words(["modifyvm", identity]);
+        if last.is_some() {
+            modify.extend(words(["--natpf1", "delete", SSH_FORWARD]));
+        }
+        modify.extend(["--natpf1".to_owned(), format!("{SSH_FORWARD},tcp,{},{host},,{SSH}", Ipv4Addr::LOCALHOST)]);
+        self.runner.run_patiently(cx, doing, &modify).await.map(drop)
+    }
+
+    /// Stops a machine: by its power button, or by cutting its power. One that is suspended forgets what it held in memory.
+    pub(crate) async fn halt(&self, cx: &Context, machine: &MachineRef, mode: StopMode) -> Result<()> {
+        let doing = format!("stopping machine {machine}");
+        let Some(found) = self.found(cx, machine).await? else { return Ok(()) };
+        let registry = self.registry(cx).await?;
+        let ended = match found.state(&registry) {
+            Some(MachineState::Running) => match mode {
+                StopMode::Graceful(grace) if self.press_button(cx, &doing, &found.identity, grace).await? => ORDERLY,
+                StopMode::Graceful(_) | StopMode::Kill => {
+                    self.cut_power(cx, &doing, &found.identity).await?;
+                    KILLED
+                }
+            },
+            Some(MachineState::Suspended) => {
+                self.changed();
+                self.runner.run_patiently(cx, &doing, &words(["discardstate", &found.identity])).await?;
+                KILLED
+            }
+            _ => return Ok(()),
+        };
+        let place = found.place;
+        let note = move || Run::update(&place, |run| run.ended = Some(ended));
+        cx.run(&doing, files::blocking(&doing, note)).await
+    }
+
+    /// Presses the power button until the machine has ended; `false` when it has not in time.
+    async fn press_button(&self, cx: &Context, doing: &str, identity: &str, grace: Duration) -> Result<bool> {
+        let end = Instant::now() + grace;
+        let mut pressed: Option<Instant> = None;
+        self.changed();
+        while Instant::now() < end {
+            if pressed.is_none_or(|at| at.elapsed() > PRESS) {
+                // One that ends at this moment takes no commands.
+                let _ = self.runner.ask(cx, doing, &words(["controlvm", identity, "acpipowerbutton"])).await?;
+                pressed = Some(Instant::now());
+            }
+            if !self.registry(cx).await?.running.contains(identity) {
+                return Ok(true);
+            }
+            pause(cx, doing, PAUSE).await?;
+        }
+        Ok(false)
+    }
+}
