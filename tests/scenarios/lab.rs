@@ -7,6 +7,7 @@ use bollard::{
 use serde_json::Value;
 use std::{
     collections::HashMap,
+    ffi::OsString,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -24,6 +25,7 @@ pub(crate) struct Lab {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) name: String,
     file: PathBuf,
+    env: Vec<(&'static str, OsString)>,
 }
 
 /// What a run of the program left behind.
@@ -64,7 +66,7 @@ impl Lab {
         let folder = tempfile::tempdir().unwrap();
         let name = format!("test-{name}-{}", std::process::id());
         let file = folder.path().join("workspace.kdl");
-        let lab = Self { folder, name, file };
+        let lab = Self { folder, name, file, env: Vec::new() };
         lab.write(text);
         lab
     }
@@ -72,12 +74,17 @@ impl Lab {
     /// The root workspace of the project.
     pub(crate) fn root() -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("workspace.kdl");
-        Self { folder: tempfile::tempdir().unwrap(), name: "spark-cassandra".to_owned(), file }
+        Self { folder: tempfile::tempdir().unwrap(), name: "spark-cassandra".to_owned(), file, env: Vec::new() }
     }
 
     /// Replaces the text behind the first line.
     pub(crate) fn write(&self, text: &str) {
         std::fs::write(&self.file, format!("workspace \"{}\"\n{text}", self.name)).unwrap();
+    }
+
+    /// Sets a variable of the program's environment.
+    pub(crate) fn env(&mut self, name: &'static str, value: OsString) {
+        self.env.push((name, value));
     }
 
     /// Writes a file beside the workspace file; one that begins as a script can be run.
@@ -141,6 +148,7 @@ impl Lab {
         let program = std::env::var_os("RIG_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_rig").into());
         let mut command = Command::new(program);
         command.arg("-w").arg(&self.file).args(arguments).stdin(Stdio::null()).env("CI", "true").env("NO_COLOR", "1");
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 

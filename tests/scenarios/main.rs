@@ -14,3 +14,5 @@ mod snapshots;
 mod spark;
 #[cfg(unix)]
 mod virtual_machines;
+#[cfg(unix)]
+mod virtualbox;

@@ -198,25 +198,21 @@ impl Suspension for OverSsh {
         suspension.suspend(cx, machine).await
     }
 
-    /// Sets the machine's clock afterwards: it stood still. One that cannot be entered goes on with the clock that it has.
+    /// Tells the machine afterwards what it missed, the time first. One that cannot be entered goes on as it is.
     async fn resume(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
         let Some(suspension) = self.inner.suspension() else { return Ok(()) };
-        let goes_on = self.inner.inspect(cx, machine).await?.is_some_and(|seen| seen.state.can_resume());
         self.forget(cx, machine).await?;
         suspension.resume(cx, machine).await?;
-        if !goes_on || !self.access.has_door(&machine.id) {
+        if !self.access.has_door(&machine.id) {
             return Ok(());
         }
-        let now = jiff::Timestamp::now().as_second();
-        let command = ["date", "-u", "-s", &format!("@{now}")].map(str::to_owned).to_vec();
-        let request = ExecRequest { command, ..ExecRequest::default() };
-        match crate::run_command(self, &cx.within(TELLING), machine, &request, 0).await {
-            Err(error @ ProviderError::Cancelled { .. }) => Err(error),
+        match self.access.introduced(&cx.within(TELLING), &machine.id).await {
+            Err(error) if error.is_cancelled() => Err(failed(&format!("resuming machine {machine}"), error)),
             Err(error) => {
                 cx.progress(Progress::step(format!("its clock is late: {error}")));
                 Ok(())
             }
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
         }
     }
 }

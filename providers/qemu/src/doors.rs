@@ -7,7 +7,7 @@ use crate::{
     record::Record,
 };
 use async_trait::async_trait;
-use rig_hypervisor::{Lock, files, hosts, hosts_file, knows_all, neighbours};
+use rig_hypervisor::{Guest, Lock, files, hosts, hosts_file, knows_all, neighbours};
 use rig_model::{MachineId, MachineState};
 use rig_provider_api::{Briefing, Context, Door, DoorKeys, Doors, KnownBy, MachineRef, ProviderError, Result};
 use serde::{Deserialize, Serialize};
@@ -96,7 +96,7 @@ impl Doors for QemuProvider {
         let mut unaware = Vec::new();
         for other in neighbours(&own, &guests) {
             let Some(record) = all.iter().find(|record| record.id == other.id) else { continue };
-            if !knows_all(other, told(record), &guests) && self.state(cx, record).await? == MachineState::Running {
+            if !is_aware(other, record, &guests) && self.state(cx, record).await? == MachineState::Running {
                 unaware.push(other.id.clone());
             }
         }
@@ -108,7 +108,7 @@ impl Doors for QemuProvider {
         let record = self.record(cx, &doing, machine).await?;
         let all = self.all(cx, &doing, &record).await?;
         let (own, guests) = (guest(&record), guests(&all));
-        if knows_all(&own, told(&record), &guests) {
+        if is_aware(&own, &record, &guests) {
             return Ok(None);
         }
         let machines = neighbours(&own, &guests).map(|other| other.id.clone()).collect();
@@ -120,7 +120,7 @@ impl Doors for QemuProvider {
         let doing = format!("noting what machine {machine} knows");
         let told = |known: &mut Record, told| {
             if let Some(run) = &mut known.run {
-                run.told = told;
+                run.told = Some(told);
             }
         };
         self.update(cx, &doing, machine, told, briefing.machines.clone()).await
@@ -135,7 +135,8 @@ impl QemuProvider {
     }
 }
 
-/// The neighbours whose names a machine was told in its present run.
-fn told(record: &Record) -> &[MachineId] {
-    record.run.as_ref().map_or(&[], |run| &run.told)
+/// Whether a machine was told everything in its present run.
+fn is_aware(own: &Guest, record: &Record, all: &[Guest]) -> bool {
+    let told = record.run.as_ref().and_then(|run| run.told.as_deref());
+    told.is_some_and(|told| knows_all(own, told, all))
 }

@@ -58,8 +58,8 @@ pub(crate) struct Run {
     pub(crate) started: Timestamp,
     /// The port of this host that leads to its SSH server.
     pub(crate) ssh: u16,
-    /// The neighbours whose names it was told.
-    pub(crate) told: Vec<MachineId>,
+    /// The neighbours whose names it was told; nothing once it has been suspended: it missed what happened meanwhile.
+    pub(crate) told: Option<Vec<MachineId>>,
     /// How it was ended; nothing while it runs, and of a machine that ended by itself.
     pub(crate) ended: Option<Exit>,
     /// Whether what it holds in memory is on its disk, from which it goes on.

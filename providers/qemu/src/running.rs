@@ -135,7 +135,7 @@ impl QemuProvider {
                     let told = neighbours(&own, &guests).map(|other| other.id.clone()).collect();
                     let keys = Keys::load(&place)?;
                     files::write(&place.seed(), &seed(&planned, keys.as_ref(), &all)?)?;
-                    Run { started: Timestamp::now(), ssh, told, ended: None, suspended: false }
+                    Run { started: Timestamp::now(), ssh, told: Some(told), ended: None, suspended: false }
                 }
             };
             planned.run = Some(run.clone());

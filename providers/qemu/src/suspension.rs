@@ -87,7 +87,7 @@ impl QemuProvider {
 impl Run {
     /// The same run, from which the next one goes on.
     pub(crate) fn going_on(&self, ssh: u16) -> Self {
-        Self { ssh, suspended: false, ..self.clone() }
+        Self { ssh, told: None, suspended: false, ..self.clone() }
     }
 }
 

@@ -142,7 +142,7 @@ impl Images for VirtualBoxProvider {
             "--options",
             "keepallmacs",
         ]);
-        self.changed();
+        self.renewed();
         self.runner.run(cx, &doing, &import).await?;
         let settings = place.settings();
         let imported = cx.run(&doing, files::blocking(&doing, move || Settings::load(&settings))).await?;

@@ -6,14 +6,15 @@ use crate::{
     networks::Internal,
     observe::Found,
     output::Kind,
-    provider::VirtualBoxProvider,
+    provider::{SSH, VirtualBoxProvider},
     runner::{failure, pause, words},
+    running::SSH_FORWARD,
 };
 use jiff::Timestamp;
-use rig_hypervisor::{Lock, files};
+use rig_hypervisor::{Lock, files, free_port};
 use rig_model::{Mount, PublishedPort, ResolvedMachine};
 use rig_provider_api::{Context, MachineRef, ProviderError, Result};
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 use tokio::time::Instant;
 
 /// The snapshot of a master that machines are cloned from.
@@ -52,7 +53,6 @@ impl VirtualBoxProvider {
         let _of_box = Lock::take(cx, &doing, master.lock.clone()).await?;
         let label = self.planned(cx, &doing, machine).await?;
         let identity = self.begin(cx, &doing, &place).await?;
-        self.changed();
         cx.progress(rig_model::Progress::step("cloning its box"));
         let base = place.base.to_string();
         let clone = words([
@@ -77,7 +77,8 @@ impl VirtualBoxProvider {
                 _ => error,
             });
         }
-        let modify = modifications(&place, machine, &label);
+        self.made(&identity);
+        let modify = modifications(&place, machine, &label, free_port()?);
         self.runner.run_patiently(cx, &doing, &modify).await?;
         for folder in &label.folders {
             let host = machine.mounts.iter().find_map(|mount| match mount {
@@ -176,7 +177,7 @@ impl VirtualBoxProvider {
 
     /// Removes everything of a machine or a master, whatever is there of it.
     pub(crate) async fn purge(&self, cx: &Context, doing: &str, place: &Place, identity: &str) -> Result<()> {
-        self.changed();
+        self.renewed();
         let registry = self.registry(cx).await?;
         if registry.running.contains(identity) {
             self.cut_power(cx, doing, identity).await?;
@@ -199,6 +200,7 @@ impl VirtualBoxProvider {
         } else {
             self.forget_media(cx, doing, place).await?;
         }
+        self.renewed();
         let place = place.clone();
         let work = files::blocking(doing, move || {
             files::remove_folder(&place.folder)?;
@@ -243,7 +245,7 @@ impl VirtualBoxProvider {
 }
 
 /// What is set in a clone.
-fn modifications(place: &Place, machine: &ResolvedMachine, label: &MachineLabel) -> Vec<String> {
+fn modifications(place: &Place, machine: &ResolvedMachine, label: &MachineLabel, ssh: u16) -> Vec<String> {
     let mut modify = words(["modifyvm", &place.name]);
     let mut set = |option: &str, value: &str| modify.extend([option.to_owned(), value.to_owned()]);
     if let Some(memory) = machine.limits.memory {
@@ -256,6 +258,7 @@ fn modifications(place: &Place, machine: &ResolvedMachine, label: &MachineLabel)
         set("--cpu-execution-cap", &(cpus.0 / (count * 10)).clamp(1, 100).to_string());
     }
     set("--nic1", "nat");
+    set("--natpf1", &way_in(ssh));
     for port in &machine.ports {
         set("--natpf1", &forward(port));
     }
@@ -270,6 +273,11 @@ fn modifications(place: &Place, machine: &ResolvedMachine, label: &MachineLabel)
     modify.push("4".to_owned());
     modify.extend(words(["--uart-mode1", "file", place.console().as_str()]));
     modify
+}
+
+/// The way to a machine's SSH server, as VirtualBox's network has it.
+pub(crate) fn way_in(host: u16) -> String {
+    format!("{SSH_FORWARD},tcp,{},{host},,{SSH}", Ipv4Addr::LOCALHOST)
 }
 
 /// A port of this host that leads in, as VirtualBox's network has it.

@@ -38,7 +38,9 @@ impl Found {
         let known = registry.known.contains(&self.identity);
         let Some(settings) = &self.settings else { return known.then_some(MachineState::Dead) };
         Some(match (&self.label, &self.run) {
+            // Never finished; or somebody has taken it out of VirtualBox's list, which then does not know its disk any more.
             (None, _) => MachineState::Dead,
+            _ if !known => MachineState::Dead,
             _ if registry.running.contains(&self.identity) => MachineState::Running,
             (_, None) => MachineState::Created,
             (_, Some(_)) if settings.saved => MachineState::Suspended,

@@ -2,7 +2,7 @@
 
 use crate::{
     Programs, VirtualBoxLayout,
-    registry::Registry,
+    registry::Seen,
     runner::{Runner, words},
     version::{OLDEST, Version},
 };
@@ -19,7 +19,6 @@ use rig_provider_api::{
 use std::{
     sync::{Arc, Mutex},
     thread,
-    time::Instant,
 };
 
 /// Where SSH servers listen.
@@ -36,8 +35,8 @@ pub struct VirtualBoxProvider {
     pub(crate) layout: VirtualBoxLayout,
     pub(crate) runner: Runner,
     programs: Programs,
-    /// What VirtualBox said last, and when.
-    pub(crate) seen: Arc<Mutex<Option<(Instant, Registry)>>>,
+    /// What VirtualBox said last.
+    pub(crate) seen: Arc<Mutex<Seen>>,
 }
 
 impl VirtualBoxProvider {

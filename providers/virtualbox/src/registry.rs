@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long what was seen counts for looks at single machines: those of one command follow each other closely.
-const FRESH: Duration = Duration::from_millis(700);
+/// How long what runs counts for looks at single machines: those of one command follow each other closely.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// What VirtualBox said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,13 @@ pub(crate) struct Registry {
     pub(crate) known: BTreeSet<String>,
     /// Those of them that run, are frozen, or are about to.
     pub(crate) running: BTreeSet<String>,
+}
+
+/// What VirtualBox said last, as far as nothing was done since that changes it.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    known: Option<BTreeSet<String>>,
+    running: Option<(Instant, BTreeSet<String>)>,
 }
 
 /// The identities in a list: `"name" {identity}` in each line.
@@ -28,30 +35,64 @@ fn identities(list: &str) -> BTreeSet<String> {
 impl VirtualBoxProvider {
     /// What is known and what runs, asked now.
     pub(crate) async fn registry(&self, cx: &Context) -> Result<Registry> {
-        let doing = "asking VirtualBox for its machines";
-        let (all, running) = (words(["list", "vms"]), words(["list", "runningvms"]));
-        let (known, running) =
-            tokio::try_join!(self.runner.run(cx, doing, &all), self.runner.run(cx, doing, &running))?;
-        let registry = Registry { known: identities(&known), running: identities(&running) };
-        if let Ok(mut seen) = self.seen.lock() {
-            *seen = Some((Instant::now(), registry.clone()));
-        }
-        Ok(registry)
+        self.look(cx, true, true).await
     }
 
-    /// The same, as it was a moment ago if nothing was done since.
+    /// The same, as far as it may have changed: what is known is what rig has made, what runs changes by itself.
     pub(crate) async fn recent(&self, cx: &Context) -> Result<Registry> {
-        let seen = self.seen.lock().ok().and_then(|seen| seen.clone());
-        match seen {
-            Some((at, registry)) if at.elapsed() < FRESH => Ok(registry),
-            _ => self.registry(cx).await,
-        }
+        let (known, running) = match self.seen.lock() {
+            Ok(seen) => {
+                let fresh = seen.running.as_ref().is_some_and(|(at, _)| at.elapsed() < FRESH);
+                (seen.known.is_none(), !fresh)
+            }
+            Err(_) => (true, true),
+        };
+        self.look(cx, known, running).await
     }
 
-    /// Something is done now: what was seen counts no more.
+    /// Asks for what is wanted; the rest is as it was.
+    async fn look(&self, cx: &Context, known: bool, running: bool) -> Result<Registry> {
+        let list = async |wanted: bool, what: &str| {
+            if !wanted {
+                return Ok(None);
+            }
+            let doing = "asking VirtualBox for its machines";
+            Ok(Some(identities(&self.runner.run(cx, doing, &words(["list", what])).await?)))
+        };
+        let (known, running) = tokio::try_join!(list(known, "vms"), list(running, "runningvms"))?;
+        let Ok(mut seen) = self.seen.lock() else { return Ok(Registry::default()) };
+        if known.is_some() {
+            seen.known = known;
+        }
+        if let Some(running) = running {
+            seen.running = Some((Instant::now(), running));
+        }
+        Ok(Registry {
+            known: seen.known.clone().unwrap_or_default(),
+            running: seen.running.as_ref().map(|(_, running)| running.clone()).unwrap_or_default(),
+        })
+    }
+
+    /// Something is started or stopped now: what was seen to run counts no more.
     pub(crate) fn changed(&self) {
         if let Ok(mut seen) = self.seen.lock() {
-            *seen = None;
+            seen.running = None;
+        }
+    }
+
+    /// Something was made.
+    pub(crate) fn made(&self, identity: &str) {
+        if let Ok(mut seen) = self.seen.lock()
+            && let Some(known) = &mut seen.known
+        {
+            known.insert(identity.to_owned());
+        }
+    }
+
+    /// Something of another kind is made or removed now.
+    pub(crate) fn renewed(&self) {
+        if let Ok(mut seen) = self.seen.lock() {
+            *seen = Seen::default();
         }
     }
 }

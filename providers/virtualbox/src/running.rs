@@ -1,7 +1,7 @@
 //! Machines are started and stopped.
 
 use crate::{
-    life::PAUSE,
+    life::{PAUSE, way_in},
     observe::Found,
     provider::{SSH, VirtualBoxProvider},
     run::Run,
@@ -36,19 +36,15 @@ impl VirtualBoxProvider {
         let place = self.there(cx, &doing, machine).await?.place;
         let _of_machine = Lock::take(cx, &doing, place.lock.clone()).await?;
         let found = self.there(cx, &doing, machine).await?;
-        let registry = self.registry(cx).await?;
+        let registry = self.recent(cx).await?;
         let state = found.state(&registry).unwrap_or(MachineState::Dead);
         match state {
             MachineState::Running => return Ok(()),
-            MachineState::Dead => return Err(ProviderError::failed(doing, "it was never finished")),
+            MachineState::Dead => return Err(ProviderError::failed(doing, "it is of no use any more")),
             _ => {}
         }
         let Found { settings: Some(settings), label: Some(label), .. } = &found else { return Ok(()) };
         self.changed();
-        if !registry.known.contains(&found.identity) {
-            // Somebody has taken it out of VirtualBox's list, and left its files.
-            self.runner.run(cx, &doing, &words(["registervm", found.place.settings().as_str()])).await?;
-        }
         if let Some(taken) = label.ports.iter().find(|port| !is_free(port)) {
             // VirtualBox would start the machine without a word, and without the port.
             let why = format!("port {} of this host is taken", taken.host);
@@ -86,7 +82,7 @@ impl VirtualBoxProvider {
         if last.is_some() {
             modify.extend(words(["--natpf1", "delete", SSH_FORWARD]));
         }
-        modify.extend(["--natpf1".to_owned(), format!("{SSH_FORWARD},tcp,{},{host},,{SSH}", Ipv4Addr::LOCALHOST)]);
+        modify.extend(words(["--natpf1", &way_in(host)]));
         self.runner.run_patiently(cx, doing, &modify).await.map(drop)
     }
 

@@ -138,7 +138,11 @@ impl Access {
         let reference = self.reference(machine);
         let Some(briefing) = doors.briefing(cx, &reference).await? else { return Ok(()) };
         let doing = format!("telling machine {machine} of its neighbours");
-        let line = format!("{}/bin/sh -c {}", super::sudo(session), rig_ssh::quote(&briefing::program(&briefing)));
+        let line = format!(
+            "{}/bin/sh -c {}",
+            super::sudo(session),
+            rig_ssh::quote(&briefing::program(&briefing, jiff::Timestamp::now()))
+        );
         let tell = async {
             let told = session.run(&line, Some(briefing.hosts.clone().into()), SAID).await;
             told.map_err(|error| ProviderError::failed(&doing, error))

@@ -45,6 +45,11 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
+    /// Everything of it.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where programs are looked for so that VBoxManage is the lab's.
     pub(crate) fn programs(&self) -> PathBuf {
         self.folder.join("bin")
