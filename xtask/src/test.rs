@@ -8,17 +8,18 @@ use crate::{
 use std::{path::Path, time::Instant};
 
 /// The features that turn on tests with real engines and a real SSH server.
-const ENGINE_TESTS: &str =
-    "rig/engine-tests,rig-provider-docker/engine-tests,rig-provider-qemu/engine-tests,rig-ssh/engine-tests";
+const ENGINE_TESTS: &str = "rig/engine-tests,rig-provider-docker/engine-tests,rig-provider-qemu/engine-tests,\
+    rig-provider-virtualbox/engine-tests,rig-ssh/engine-tests";
 
 /// Scenarios of many minutes: once is enough for the gate. `RIG_ENGINE` names the engine for those who want them on another.
-const LONG: [&str; 5] = [
+const LONG: [&str; 6] = [
     "killed_at_any_moment",
     "the_root_workspace",
     "a_topology_does_not_differ_from_its_twin",
     "what_differs_makes_ratios_unfair",
-    // No container is part of it.
+    // No container is part of them.
     "virtual_machines",
+    "virtualbox",
 ];
 
 /// Runs the fast part, then, unless told otherwise, the slow one.
@@ -54,19 +55,20 @@ fn slow() -> Result {
     cargo::run("rig doctor --fix", &mut rig(&program, &["doctor", "--fix"]))?;
     let machines = ["test", "--workspace", "--locked", "--features", ENGINE_TESTS, "--test", "qemu"];
     cargo::run("conformance on QEMU", &mut cargo(&machines))?;
-    engine_tests(&program, None)?;
+    let virtualbox = lab::virtualbox::prepare()?;
+    engine_tests(&program, None, Some(virtualbox.folder()))?;
     // Two daemons would fight over the bridge and the packet filter. Another engine than rig's own is not stopped here:
     // the current one then refuses to start, and says why.
     cargo::run("rig engine stop", &mut rig(&program, &["engine", "stop"]))?;
     let socket = lab::current_engine::start(Network::Host)?;
-    let tested = engine_tests(&program, Some(&format!("unix://{}", socket.display())));
+    let tested = engine_tests(&program, Some(&format!("unix://{}", socket.display())), None);
     lab::current_engine::stop(Network::Host)?;
     tested?;
     cross::cross()
 }
 
-/// The conformance suite and the scenarios on one engine; without an address on the one that rig finds.
-fn engine_tests(program: &Path, engine: Option<&str>) -> Result {
+/// The conformance suite and the scenarios on one engine, without an address on the one that rig finds, and those on VirtualBox.
+fn engine_tests(program: &Path, engine: Option<&str>, virtualbox: Option<&Path>) -> Result {
     let (name, address) = match engine {
         Some(address) => ("the current engine", address.to_owned()),
         None => ("the host's engine", endpoint(program)?),
@@ -82,6 +84,7 @@ fn engine_tests(program: &Path, engine: Option<&str>) -> Result {
         scenarios.args(LONG.iter().flat_map(|name| ["--skip", name]));
     }
     scenarios.env("RIG_PROGRAM", program).env("RIG_ENGINE", &address);
+    scenarios.envs(virtualbox.map(|folder| ("RIG_VIRTUALBOX", folder)));
     cargo::run(&format!("scenarios on {name}"), &mut scenarios)
 }
 

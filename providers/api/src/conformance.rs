@@ -13,6 +13,7 @@ mod interruption;
 mod lifecycle;
 mod limits;
 mod logs;
+mod names;
 mod networks;
 mod observing;
 mod ports;
@@ -28,6 +29,7 @@ mod watch;
 
 pub use case::{Case, Failure, Need, Outcome};
 pub use fixture::Fixture;
+pub use names::machine_names;
 
 /// All cases. Their names are `subject::what_must_hold`.
 #[must_use]

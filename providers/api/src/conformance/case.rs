@@ -15,6 +15,8 @@ pub enum Need {
     Service,
     /// Boxes from a Dockerfile: see [`Fixture::builds`].
     Build,
+    /// Snapshots without their machine: see [`Fixture::outlives`].
+    Outliving,
     Images,
     Exec,
     Logs,
@@ -127,6 +129,7 @@ impl Case {
             Need::Real => fixture.real,
             Need::Service => fixture.service,
             Need::Build => fixture.builds,
+            Need::Outliving => fixture.outlives,
             Need::Changes => provider.changes().is_some(),
             Need::Usage => provider.usage().is_some(),
             Need::Images => provider.images().is_some(),

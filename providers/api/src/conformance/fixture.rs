@@ -22,6 +22,8 @@ pub struct Fixture {
     pub service: bool,
     /// Whether boxes are built from a Dockerfile.
     pub builds: bool,
+    /// Whether snapshots are there without the machine that they were taken of.
+    pub outlives: bool,
     /// Address ranges that nothing else uses, of at least 16 addresses each.
     pub subnets: [Ipv4Net; 2],
     /// Runs until it is stopped and ends with 0 on TERM.
@@ -53,6 +55,7 @@ impl Fixture {
             real: false,
             service: true,
             builds: true,
+            outlives: true,
             subnets,
             long_running: Self::shell("trap 'exit 0' TERM; sleep 3600 & wait"),
             ignores_term: Self::shell("trap '' TERM; sleep 3600"),

@@ -17,7 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!(a_machine_runs_on_while_it_is_saved, Snapshots, Exec),
         case!(a_restored_machine_is_made_as_it_was, Snapshots, Networks, Volumes),
         case!(what_had_ended_has_ended, Snapshots),
-        case!(a_machine_that_is_gone_comes_back, Snapshots, Exec, Volumes),
+        case!(a_machine_that_is_gone_comes_back, Snapshots, Exec, Volumes, Outliving),
         case!(snapshots_are_listed_until_they_are_deleted, Snapshots),
         case!(snapshots_of_one_machine_stand_beside_each_other, Snapshots, Exec),
         case!(a_machine_goes_on_without_its_snapshot, Snapshots, Exec),

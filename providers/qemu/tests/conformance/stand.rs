@@ -10,7 +10,8 @@ use rig_config::{Overrides, load};
 use rig_engine::Session;
 use rig_model::{BoxName, Digest, HostTrust, Ipv4Net, Name, ObservedBox, Workspace};
 use rig_provider_api::{
-    BoxTag, BuildRequest, ByteStream, Context, Images, Provider, ProviderError, Result, conformance::Fixture,
+    BoxTag, BuildRequest, ByteStream, Context, Images, Provider, ProviderError, Result,
+    conformance::{self, Fixture},
 };
 use rig_provider_qemu::{Programs, QemuLayout, QemuProvider};
 use rig_state::Layout;
@@ -19,72 +20,6 @@ use tempfile::TempDir;
 
 /// How long a case may take: under emulation a boot takes 10 seconds and more.
 const LIMIT: Duration = Duration::from_secs(240);
-
-/// The machines of the suite: rig enters those alone that a file declares.
-const MACHINES: [&str; 62] = [
-    "absent",
-    "again",
-    "always",
-    "asleep",
-    "built",
-    "busy",
-    "changed",
-    "changer",
-    "coder",
-    "counter",
-    "crowded",
-    "deaf",
-    "drifting",
-    "early",
-    "empty",
-    "entered",
-    "far",
-    "first",
-    "free",
-    "frozen",
-    "gone",
-    "greedy",
-    "guest",
-    "imported",
-    "keeper",
-    "killed",
-    "near",
-    "never",
-    "newcomer",
-    "nobody",
-    "none",
-    "often",
-    "once",
-    "other",
-    "parent",
-    "pipe",
-    "plain",
-    "polite",
-    "private",
-    "reader",
-    "scale1",
-    "scale2",
-    "scratch",
-    "second",
-    "servant",
-    "server",
-    "setuid",
-    "sleeper",
-    "slow",
-    "speaker",
-    "states",
-    "steady",
-    "stopped",
-    "stubborn",
-    "taken",
-    "there",
-    "told",
-    "twice",
-    "typist",
-    "untouched",
-    "web",
-    "writer",
-];
 
 /// The virtual machines of this run, and what every case shares.
 pub(crate) struct Stand {
@@ -203,8 +138,7 @@ fn workspace(folder: &Utf8Path) -> std::result::Result<Workspace, String> {
     file.push_str(
         "topology \"conformance\" idiom=\"mutable\" {\n    defaults { provider \"qemu\"; box \"debian-vm\"; }\n",
     );
-    let numbered = (0..4).map(|number| format!("cut{number}")).chain((3..=10).map(|number| format!("scale{number}")));
-    for name in MACHINES.map(str::to_owned).into_iter().chain(numbered) {
+    for name in conformance::machine_names() {
         file.push_str(&format!("    machine \"{name}\"\n"));
     }
     file.push_str("}\n");
