@@ -149,7 +149,7 @@ struct Planner<'a> {
 
 /// A source that was looked at.
 enum Candidate {
-    Possible(BoxPlan),
+    Possible(Box<BoxPlan>),
     /// Why not, and what to do.
     Impossible(String, Option<String>),
 }
@@ -180,8 +180,8 @@ impl Planner<'_> {
         let mut hints = Vec::new();
         for source in &spec.sources {
             match self.candidate(spec, source) {
-                Ok(Candidate::Possible(plan)) if plan.existing.is_some() => return Ok(plan),
-                Ok(Candidate::Possible(plan)) => first = first.or(Some(plan)),
+                Ok(Candidate::Possible(plan)) if plan.existing.is_some() => return Ok(*plan),
+                Ok(Candidate::Possible(plan)) => first = first.or(Some(*plan)),
                 Ok(Candidate::Impossible(why, hint)) => {
                     tried.push(why);
                     hints.extend(hint);
@@ -250,13 +250,13 @@ impl Planner<'_> {
         {
             return Ok(Candidate::Impossible(obstacle.why, obstacle.hint));
         }
-        Ok(Candidate::Possible(BoxPlan {
+        Ok(Candidate::Possible(Box::new(BoxPlan {
             digest,
             source: source.clone(),
             parent: parent.cloned(),
             stored: stored.map(|found| found.files),
             trusted,
             existing: existing.map(|there| there.image.clone()),
-        }))
+        })))
     }
 }

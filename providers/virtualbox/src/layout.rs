@@ -7,6 +7,7 @@
 //!   networks/WORKSPACE.TOPOLOGY.NETWORK.json
 //!   identities/NAME                           of machines and masters, written before they are made
 //!   locks/                                    of machines and boxes; empty files
+//!   speaking.lock                             held by every call of VBoxManage
 //! ```
 //!
 //! VirtualBox calls machines and masters as their folders are called.
@@ -103,6 +104,11 @@ impl VirtualBoxLayout {
 
     fn identities(&self) -> Utf8PathBuf {
         self.root.join("identities")
+    }
+
+    /// Held by every call of VirtualBox's program.
+    pub(crate) fn speaking(&self) -> Utf8PathBuf {
+        self.root.join("speaking.lock")
     }
 
     fn locks(&self) -> Utf8PathBuf {

@@ -78,8 +78,9 @@ impl Answer {
 /// What kind of refusal it is, by the codes that VirtualBox names, which no translation changes.
 fn kind(lines: &[&str]) -> Kind {
     let has = |text: &str| lines.iter().any(|line| line.contains(text));
-    let busy = has("locked for a session")
-        || has("locked by a session")
+    // The code alone stands for "locked for a session", "being unlocked", "no console object from the direct session" and more.
+    let busy = has("VBOX_E_INVALID_OBJECT_STATE")
+        || has("locked for a session")
         || has("lock request pending")
         || has("while it is locked");
     if busy {
@@ -165,6 +166,10 @@ mod tests {
         for (said, kind) in [
             ("VBoxManage: error: The machine 'a' is already locked for a session (or being unlocked)", Kind::Locked),
             ("VBoxManage: error: Cannot unregister the machine 'a' while it is locked", Kind::Locked),
+            (
+                "VBoxManage: error: Failed to get a console object from the direct session (VBOX_E_INVALID_OBJECT_STATE)",
+                Kind::Locked,
+            ),
             (
                 "VBoxManage: error: x\nVBoxManage: error: Details: code VBOX_E_OBJECT_NOT_FOUND (0x80bb0001)",
                 Kind::NotFound,

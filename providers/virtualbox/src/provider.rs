@@ -45,7 +45,13 @@ impl VirtualBoxProvider {
     #[expect(clippy::expect_used, reason = "a constant that every use of the provider covers")]
     pub fn new(layout: VirtualBoxLayout, programs: Programs) -> Self {
         let id = Name::new("virtualbox").expect("virtualbox is a name");
-        Self { id, layout, runner: Runner::new(programs.manage.clone()), programs, seen: Arc::default() }
+        Self {
+            id,
+            runner: Runner::new(programs.manage.clone(), layout.speaking()),
+            layout,
+            programs,
+            seen: Arc::default(),
+        }
     }
 
     /// Makes the folders of the layout.
@@ -63,7 +69,7 @@ impl Provider for VirtualBoxProvider {
 
     async fn probe(&self, cx: &Context) -> Result<EngineFacts> {
         let doing = "asking VirtualBox for its version";
-        let said = self.runner.run(cx, doing, &words(["--version"])).await?;
+        let said = self.runner.question(cx, doing, &words(["--version"])).await?;
         let version = Version::read(&said).ok_or_else(|| {
             ProviderError::failed(doing, format!("it answers {:?}", said.trim()))
                 .hinted("is it VirtualBox's VBoxManage?")

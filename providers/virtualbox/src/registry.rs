@@ -57,9 +57,9 @@ impl VirtualBoxProvider {
                 return Ok(None);
             }
             let doing = "asking VirtualBox for its machines";
-            Ok(Some(identities(&self.runner.run(cx, doing, &words(["list", what])).await?)))
+            Ok(Some(identities(&self.runner.question(cx, doing, &words(["list", what])).await?)))
         };
-        let (known, running) = tokio::try_join!(list(known, "vms"), list(running, "runningvms"))?;
+        let (known, running) = (list(known, "vms").await?, list(running, "runningvms").await?);
         let Ok(mut seen) = self.seen.lock() else { return Ok(Registry::default()) };
         if known.is_some() {
             seen.known = known;

@@ -1,6 +1,8 @@
 //! Runs VBoxManage.
 
 use crate::output::{Answer, Kind, Refusal, progress};
+use camino::Utf8PathBuf;
+use rig_hypervisor::{Lock, files};
 use rig_provider_api::{Context, ProviderError, Result};
 use std::{path::PathBuf, process::Stdio, time::Duration};
 use tokio::{
@@ -8,6 +10,9 @@ use tokio::{
     process::Command,
     time::{Instant, sleep, timeout},
 };
+
+/// How long a question may take: VirtualBox's daemon can lock itself up, and then answers nobody any more.
+const QUESTION: Duration = Duration::from_secs(60);
 
 /// How long somebody may have a machine before a call that needs it is given up: VirtualBox lets go of one a moment after it has
 /// stopped.
@@ -19,10 +24,16 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// How long what it wrote is waited for when it has ended: a program that it started may still hold the other end.
 const REST: Duration = Duration::from_secs(1);
 
-/// The program, and how it is spoken with.
+/// The most that is read at once, in bytes.
+const PIECE: usize = 4096;
+
+/// The program, and how it is spoken with: by one call at a time. Two at once make VirtualBox's daemon stall for 10 s, four make it
+/// refuse, and what both change is lost by one of them (7.2.22).
 #[derive(Clone, Debug)]
 pub(crate) struct Runner {
     program: PathBuf,
+    /// Held by every call of this user.
+    lock: Utf8PathBuf,
 }
 
 /// Words of a command line.
@@ -31,8 +42,22 @@ pub(crate) fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
 }
 
 impl Runner {
-    pub(crate) fn new(program: PathBuf) -> Self {
-        Self { program }
+    pub(crate) fn new(program: PathBuf, lock: Utf8PathBuf) -> Self {
+        Self { program, lock }
+    }
+
+    /// Asks for something that takes no time.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub(crate) async fn question(&self, cx: &Context, doing: &str, arguments: &[String]) -> Result<String> {
+        let lock = self.turn(cx, doing).await?;
+        let answer = self.spoken(&cx.within(QUESTION), doing, arguments).await;
+        drop(lock);
+        match answer? {
+            Answer { stdout, refusal: None } => Ok(stdout),
+            Answer { refusal: Some(refusal), .. } => Err(failure(doing, refusal)),
+        }
     }
 
     /// Runs one command and gives its output. A call that is cut ends the program.
@@ -65,6 +90,20 @@ impl Runner {
     /// # Errors
     /// When it cannot be run, or the context ends first.
     pub(crate) async fn ask(&self, cx: &Context, doing: &str, arguments: &[String]) -> Result<Answer> {
+        let _turn = self.turn(cx, doing).await?;
+        self.spoken(cx, doing, arguments).await
+    }
+
+    /// Waits until nobody else speaks with VirtualBox.
+    async fn turn(&self, cx: &Context, doing: &str) -> Result<Lock> {
+        let lock = self.lock.clone();
+        let folder = lock.parent().map(ToOwned::to_owned);
+        let prepare = files::blocking(doing, move || folder.map_or(Ok(()), |folder| files::make_folder(&folder)));
+        cx.run(doing, prepare).await?;
+        Lock::take(cx, doing, lock).await
+    }
+
+    async fn spoken(&self, cx: &Context, doing: &str, arguments: &[String]) -> Result<Answer> {
         let mut command = Command::new(&self.program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Its words are read; of translations only the codes in them would be understood.
@@ -107,7 +146,7 @@ impl Runner {
 /// Reads to the end; what was read so far is told.
 async fn read(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>, mut told: impl FnMut(&[u8])) {
     let Some(mut from) = from else { return };
-    let mut piece = [0; 4096];
+    let mut piece = vec![0; PIECE];
     // A pipe that breaks has ended.
     while let Ok(count @ 1..) = from.read(&mut piece).await {
         into.extend_from_slice(&piece[..count]);

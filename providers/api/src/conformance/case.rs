@@ -15,6 +15,8 @@ pub enum Need {
     Service,
     /// Boxes from a Dockerfile: see [`Fixture::builds`].
     Build,
+    /// Networks without a way out: see [`Fixture::internal`].
+    Internal,
     /// Snapshots without their machine: see [`Fixture::outlives`].
     Outliving,
     Images,
@@ -129,6 +131,7 @@ impl Case {
             Need::Real => fixture.real,
             Need::Service => fixture.service,
             Need::Build => fixture.builds,
+            Need::Internal => fixture.internal,
             Need::Outliving => fixture.outlives,
             Need::Changes => provider.changes().is_some(),
             Need::Usage => provider.usage().is_some(),

@@ -24,6 +24,8 @@ pub struct Fixture {
     pub builds: bool,
     /// Whether snapshots are there without the machine that they were taken of.
     pub outlives: bool,
+    /// Whether networks can keep their machines from reaching the outside.
+    pub internal: bool,
     /// Address ranges that nothing else uses, of at least 16 addresses each.
     pub subnets: [Ipv4Net; 2],
     /// Runs until it is stopped and ends with 0 on TERM.
@@ -56,6 +58,7 @@ impl Fixture {
             service: true,
             builds: true,
             outlives: true,
+            internal: true,
             subnets,
             long_running: Self::shell("trap 'exit 0' TERM; sleep 3600 & wait"),
             ignores_term: Self::shell("trap '' TERM; sleep 3600"),

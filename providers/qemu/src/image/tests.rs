@@ -151,7 +151,7 @@ async fn the_initrd_has_the_drivers_in_their_order() {
     let names: Vec<&str> = files.keys().map(String::as_str).collect();
     let modules = ["modules/01-virtio.ko.xz", "modules/05-virtio_blk.ko"];
     assert_eq!(names[..4], ["bin", "bin/busybox", "dev", "dev/console"]);
-    assert_eq!(names[4..], ["init", "modules", modules[0], modules[1], "proc", "root"]);
+    assert_eq!(names[4..], ["init", "modules", modules[0], modules[1], "proc", "system"]);
     assert_eq!((files["dev/console"].0, files["dev/console"].1), (0o20_600, 5));
     assert_eq!((files["bin/busybox"].0, files["bin/busybox"].2.as_slice()), (0o100_755, b"BUSYBOX".as_slice()));
     assert_eq!(files[modules[1]].2, b"drivers/block/virtio_blk.ko");

@@ -82,6 +82,7 @@ impl Stand {
             service: false,
             builds: false,
             outlives: false,
+            internal: false,
             limit: LIMIT,
             ..Fixture::posix(name, box_name, self.image.clone(), [half(0)?, half(128)?])
         };

@@ -1,7 +1,7 @@
 //! `cargo xtask vbox-lab`: the real VirtualBox on a machine without its kernel driver, and a box whose guest boots in its interpreter.
 //!
 //! VirtualBox is in Debian's unstable suite. Its programs live in a file system of their own in the user's cache, as a build takes six
-//! minutes; what is there is used again as long as the files that it is made from stay the same.
+//! minutes; what is there is used again as long as what it is made from stays the same.
 
 use super::packages;
 use crate::cargo::{self, Result};
@@ -26,14 +26,18 @@ APT::Install-Recommends "false";
 Dpkg::Options:: "--force-unsafe-io";
 "#;
 
+/// What the guest's kernel can do; five of the six minutes are its.
+const KERNEL: &str = include_str!("guest/kernel.config");
+
 /// The files that the lab is made from.
-const SOURCES: [(&str, &str); 9] = [
+const SOURCES: [(&str, &str); 10] = [
     ("VBoxManage", include_str!("VBoxManage")),
     ("key.pub", include_str!("../../../../crates/engine/src/provision/well_known/vagrant.pub")),
     ("wire.c", include_str!("wire.c")),
     ("guest/build.sh", include_str!("guest/build.sh")),
-    ("guest/kernel.config", include_str!("guest/kernel.config")),
+    ("guest/kernel.config", KERNEL),
     ("guest/init", include_str!("guest/init")),
+    ("guest/getent", include_str!("guest/getent")),
     ("guest/power", include_str!("guest/power")),
     ("guest/seed.c", include_str!("guest/seed.c")),
     ("guest/sudo.c", include_str!("guest/sudo.c")),
@@ -75,8 +79,10 @@ pub(crate) fn prepare() -> Result<Lab> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
     let cache = cache.ok_or("there is no folder for caches: neither XDG_CACHE_HOME nor HOME is set")?;
-    let lab = Lab { folder: cache.join("rig-lab").join(format!("virtualbox-{:016x}", key())) };
-    if lab.box_file().is_file() {
+    let name = format!("virtualbox-{:016x}", key((PACKAGES, SUITE, KERNEL)));
+    let lab = Lab { folder: cache.join("rig-lab").join(name) };
+    let (made, now) = (lab.folder.join("made-from"), format!("{:016x}\n", key(SOURCES)));
+    if fs::read_to_string(&made).is_ok_and(|from| from == now) {
         return Ok(lab);
     }
     packages::install(&["debootstrap"])?;
@@ -95,14 +101,16 @@ pub(crate) fn prepare() -> Result<Lab> {
     let wire = ["gcc", "-O2", "-static", "-o", "/lab/wire", "/lab/wire.c"];
     cargo::run("make the wire of internal networks", &mut inside(&programs, &wire))?;
     make_box(&lab)?;
+    // Last: what has it is whole.
+    write(&made, &now)?;
     Ok(lab)
 }
 
-/// A hash of everything that the lab is made from.
-fn key() -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
+/// A hash of what something is made from.
+fn key(from: impl std::hash::Hash) -> u64 {
+    use std::hash::{DefaultHasher, Hasher};
     let mut hasher = DefaultHasher::new();
-    (SOURCES, PACKAGES, SUITE).hash(&mut hasher);
+    from.hash(&mut hasher);
     hasher.finish()
 }
 
@@ -110,7 +118,9 @@ fn key() -> u64 {
 fn bootstrap(folder: &Path, programs: &Path) -> Result {
     remove(programs)?;
     fs::create_dir_all(folder).map_err(|error| format!("creating {}: {error}", folder.display()))?;
-    let mut debootstrap = Command::new("debootstrap");
+    // What it mounts in there goes with it, also when it is cut: nobody removes this host's files through a mount.
+    let mut debootstrap = Command::new("unshare");
+    debootstrap.args(["--mount", "--propagation", "private", "debootstrap"]);
     debootstrap.args(["--variant=minbase", "--components=main,contrib", SUITE]).arg(programs).arg(MIRROR);
     debootstrap.stdout(std::process::Stdio::null());
     cargo::run("bootstrap the file system of the lab", &mut debootstrap)?;

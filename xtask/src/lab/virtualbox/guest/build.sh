@@ -42,9 +42,9 @@ for library in $(ldd /usr/sbin/dropbear | grep -o '/[^ ]*'); do
     mkdir -p "$root$(dirname "$library")"
     cp -L "$library" "$root$library"
 done
-printf 'root:x:0:0:root:/root:/bin/sh\nvagrant:x:1000:1000::/home/vagrant:/bin/sh\n' >$root/etc/passwd
+printf 'root:x:0:0:root:/root:/bin/sh\nvagrant:x:1000:1000::/home/vagrant:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n' >$root/etc/passwd
 printf 'root:*:::::::\nvagrant:*:::::::\n' >$root/etc/shadow
-printf 'root:x:0:\nvagrant:x:1000:\n' >$root/etc/group
+printf 'root:x:0:\nvagrant:x:1000:\nnogroup:x:65534:\n' >$root/etc/group
 echo /bin/sh >$root/etc/shells
 echo guest >$root/etc/hostname
 echo '127.0.0.1 localhost' >$root/etc/hosts
@@ -52,6 +52,7 @@ echo "$key" >$root/home/vagrant/.ssh/authorized_keys
 chmod 700 $root/home/vagrant/.ssh
 chown -R 1000:1000 $root/home/vagrant
 install -m 755 "$here/init" $root/sbin/init
+install -m 755 "$here/getent" $root/bin/getent
 install -D -m 755 "$here/power" $root/etc/acpi/PWRF/00000080
 
 # Sectors of 512 bytes.
