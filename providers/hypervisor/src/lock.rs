@@ -23,7 +23,7 @@ impl Lock {
     /// When the file cannot be opened, or the context ends first.
     pub async fn take(cx: &Context, doing: &str, path: Utf8PathBuf) -> Result<Self> {
         let open = files::blocking(doing, move || {
-            let file = fs_err::OpenOptions::new().create(true).append(true).open(&path);
+            let file = fs_err::OpenOptions::new().create(true).read(true).append(true).open(&path);
             file.map_err(|error| ProviderError::failed(format!("opening {path}"), error))
         });
         let file = cx.run(doing, open).await?;

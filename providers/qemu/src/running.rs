@@ -55,7 +55,18 @@ impl QemuProvider {
         loop {
             match self.settled(cx, &doing, &record).await? {
                 MachineState::Running => return Ok(()),
-                MachineState::Paused => return self.resume(cx, &doing, &record).await,
+                MachineState::Paused => {
+                    // A suspension that was cut at its end may have written down that the memory is on the disk. From here on it is
+                    // old, and the disk that belongs to it too.
+                    let old = |known: &mut Record, held: Lock| {
+                        if let Some(run) = &mut known.run {
+                            (run.suspended, run.told) = (false, None);
+                        }
+                        drop(held);
+                    };
+                    self.update(cx, &doing, machine, old, lock.clone()).await?;
+                    return self.resume(cx, &doing, &record).await;
+                }
                 // A machine whose processor has failed may still hold its memory.
                 _ => self.end(cx, &doing, &record).await?,
             }
@@ -159,8 +170,9 @@ impl QemuProvider {
         let Some(record) = self.found(cx, machine).await? else { return Ok(()) };
         if !self.is_alive(cx, &record).await? {
             if self.state(cx, &record).await? == MachineState::Suspended {
-                self.forget_memory(cx, &doing, &self.layout.machine(machine)).await?;
+                // In this order: a snapshot that nobody speaks of goes with the next suspension.
                 self.update(cx, &doing, machine, Record::set_ended, KILLED).await?;
+                self.forget_memory(cx, &doing, &self.layout.machine(machine)).await?;
             }
             return Ok(());
         }

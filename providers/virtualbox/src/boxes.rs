@@ -17,6 +17,9 @@ use rig_hypervisor::{Lock, files};
 use rig_model::{BoxName, Bytes, Digest, ObservedBox, Progress};
 use rig_provider_api::{BoxTag, BuildRequest, ByteStream, Context, Images, ProviderError, Result, StoredFiles};
 
+/// How many cards every machine has.
+const CARDS: u32 = 8;
+
 /// The machine's description in boxes for VirtualBox.
 const OVF: &str = "box.ovf";
 
@@ -30,7 +33,11 @@ impl VirtualBoxProvider {
             for image in layout.images() {
                 let Some(settings) = Settings::load(&layout.master(&image).settings())? else { continue };
                 let known = registry.known.contains(&settings.uuid);
-                let Some(label) = BoxLabel::of(&settings).filter(|_| known) else { continue };
+                // What a newer rig wrote is that one's.
+                let Ok(Some(label)) = BoxLabel::of(&settings) else { continue };
+                if !known {
+                    continue;
+                }
                 boxes.push(ObservedBox {
                     name: label.name,
                     provider: provider.clone(),
@@ -64,11 +71,37 @@ impl VirtualBoxProvider {
         }
     }
 
+    /// Makes sure that no disk outside a master's folder lies over one in it: VirtualBox would lose the master, and leave the others
+    /// without.
+    async fn childless(&self, cx: &Context, doing: &str, place: &Place) -> Result<()> {
+        let list = self.runner.question(cx, doing, &words(["list", "hdds"])).await?;
+        match child(&list, place.folder.as_str()) {
+            None => Ok(()),
+            Some(child) => {
+                let why = format!("the disk {child} lies over its disk");
+                Err(ProviderError::failed(doing, why).hinted("remove the machine of that disk first"))
+            }
+        }
+    }
+
     /// What was begun of a master.
     async fn master(&self, cx: &Context, doing: &str, place: &Place) -> Result<Option<Found>> {
         let place = place.clone();
         cx.run(doing, files::blocking(doing, move || Found::load(&place))).await
     }
+}
+
+/// A disk of a list that is outside a folder and lies over one that is in it.
+fn child<'a>(list: &'a str, folder: &str) -> Option<&'a str> {
+    let field = |block: &'a str, name: &str| block.lines().find_map(|line| Some(line.strip_prefix(name)?.trim()));
+    let disks: Vec<(&str, &str, &str)> = list
+        .split("\n\n")
+        .filter_map(|block| Some((field(block, "UUID:")?, field(block, "Parent UUID:")?, field(block, "Location:")?)))
+        .collect();
+    let is_in = |location: &str| location.strip_prefix(folder).is_some_and(|rest| rest.starts_with(['/', '\\']));
+    let inside: Vec<&str> = disks.iter().filter(|(.., location)| is_in(location)).map(|(uuid, ..)| *uuid).collect();
+    let outside = disks.iter().filter(|(.., location)| !is_in(location));
+    outside.filter(|(_, parent, _)| inside.contains(parent)).map(|(.., location)| *location).next()
 }
 
 /// What all files in a folder take, in bytes.
@@ -123,6 +156,7 @@ impl Images for VirtualBoxProvider {
         self.unused(cx, &doing, &tag.image).await?;
         if let Some(there) = self.master(cx, &doing, &place).await? {
             // Another one that is to be replaced, or what a call left that was cut.
+            self.childless(cx, &doing, &place).await?;
             let identity = there.settings.map_or(there.identity, |settings| settings.uuid);
             self.purge(cx, &doing, &place, &identity).await?;
         }
@@ -147,7 +181,13 @@ impl Images for VirtualBoxProvider {
         let settings = place.settings();
         let imported = cx.run(&doing, files::blocking(&doing, move || Settings::load(&settings))).await?;
         let imported = imported.ok_or_else(|| ProviderError::failed(&doing, "VirtualBox has put it elsewhere"))?;
-        let mut modify = words(["modifyvm", &imported.uuid]);
+        let (identity, uuid) = (place.identity.clone(), imported.uuid.clone());
+        cx.run(&doing, files::blocking(&doing, move || files::write(&identity, uuid.as_bytes()))).await?;
+        let mut modify = words(["modifyvm", &imported.uuid, "--cableconnected1", "on"]);
+        // Other cards than the first are a machine's own: a bridged one would be in the network of whoever runs it.
+        for number in 2..=CARDS {
+            modify.extend([format!("--nic{number}"), "none".to_owned()]);
+        }
         // Ways in that its maker left open would be open in every machine.
         for name in imported.forwards.keys() {
             modify.extend(words(["--natpf1", "delete", name]));
@@ -174,7 +214,24 @@ impl Images for VirtualBoxProvider {
         let _of_box = Lock::take(cx, &doing, place.lock.clone()).await?;
         self.unused(cx, &doing, image).await?;
         let Some(there) = self.master(cx, &doing, &place).await? else { return Ok(()) };
+        self.childless(cx, &doing, &place).await?;
         let identity = there.settings.map_or(there.identity, |settings| settings.uuid);
         self.purge(cx, &doing, &place, &identity).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::child;
+
+    #[test]
+    fn disks_over_those_of_a_master_are_found() {
+        let list = "UUID:           a\nParent UUID:    base\nLocation:       /d/master/x.vmdk\n\n\
+                    UUID:           b\nParent UUID:    a\nLocation:       /d/master/Snapshots/{b}.vdi\n\n\
+                    UUID:           c\nParent UUID:    a\nLocation:       /d/machines/w.t.m/Snapshots/{c}.vdi\n\n\
+                    UUID:           d\nParent UUID:    base\nLocation:       /d/master2/x.vmdk\n";
+        assert_eq!(child(list, "/d/master"), Some("/d/machines/w.t.m/Snapshots/{c}.vdi"));
+        assert_eq!(child(list, "/d/master2"), None);
+        assert_eq!(child("", "/d/master"), None);
     }
 }

@@ -3,6 +3,7 @@
 use crate::settings::Settings;
 use jiff::Timestamp;
 use rig_model::{BoxName, Bytes, Digest, Field, MachineId, Name, PublishedPort};
+use rig_provider_api::{ProviderError, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::net::Ipv4Addr;
 
@@ -70,21 +71,34 @@ pub(crate) struct BoxLabel {
 }
 
 impl MachineLabel {
-    /// What a machine says of itself; nothing when it was never finished, or a newer rig wrote it.
-    pub(crate) fn of(settings: &Settings) -> Option<Self> {
-        read(settings, MACHINE).filter(|label: &Self| label.format <= FORMAT)
+    /// What a machine says of itself; nothing when it was never finished.
+    pub(crate) fn of(settings: &Settings) -> Result<Option<Self>> {
+        read(settings, MACHINE)
     }
 }
 
 impl BoxLabel {
     /// The same of a master.
-    pub(crate) fn of(settings: &Settings) -> Option<Self> {
-        read(settings, BOX).filter(|label: &Self| label.format <= FORMAT)
+    pub(crate) fn of(settings: &Settings) -> Result<Option<Self>> {
+        read(settings, BOX)
     }
 }
 
-fn read<T: DeserializeOwned>(settings: &Settings, key: &str) -> Option<T> {
-    serde_json::from_str(settings.extra.get(key)?).ok()
+/// An entry that cannot be read is an error and not absence: what was never finished is removed.
+fn read<T: DeserializeOwned>(settings: &Settings, key: &str) -> Result<Option<T>> {
+    #[derive(Deserialize)]
+    struct Form {
+        format: u32,
+    }
+    let Some(text) = settings.extra.get(key) else { return Ok(None) };
+    let doing = || format!("reading what {key} says of {}", settings.uuid);
+    let failed = |error: serde_json::Error| ProviderError::failed(doing(), error);
+    let form: Form = serde_json::from_str(text).map_err(failed)?;
+    if form.format > FORMAT {
+        let why = format!("it was written by a newer rig (form {}, this one knows {FORMAT})", form.format);
+        return Err(ProviderError::failed(doing(), why).hinted("use that one, or destroy the machine with it"));
+    }
+    serde_json::from_str(text).map(Some).map_err(failed)
 }
 
 /// A label as it is written.

@@ -149,6 +149,11 @@ impl Place {
         self.folder.join("console.log")
     }
 
+    /// What VirtualBox writes about its present or last run.
+    pub(crate) fn log(&self) -> Utf8PathBuf {
+        self.folder.join("Logs").join("VBox.log")
+    }
+
     /// What its present or last run is known by.
     pub(crate) fn run(&self) -> Utf8PathBuf {
         self.folder.join("run.json")

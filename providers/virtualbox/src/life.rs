@@ -9,6 +9,7 @@ use crate::{
     provider::{SSH, VirtualBoxProvider},
     runner::{failure, pause, words},
     running::SSH_FORWARD,
+    settings::Settings,
 };
 use jiff::Timestamp;
 use rig_hypervisor::{Lock, files, free_port};
@@ -51,13 +52,21 @@ impl VirtualBoxProvider {
         let master = self.layout.master(&machine.image);
         // Nobody removes the box or makes it anew until the machine can be seen to need it.
         let _of_box = Lock::take(cx, &doing, master.lock.clone()).await?;
+        let settings = master.settings();
+        let of_box = cx.run(&doing, files::blocking(&doing, move || Settings::load(&settings))).await?;
+        let gone = || {
+            let why = format!("there is no master of box {}", machine.box_name);
+            ProviderError::failed(&doing, why).hinted("`rig box build` makes it anew")
+        };
+        // By their identities: another home may have machines of the same names.
+        let of_box = of_box.ok_or_else(gone)?.uuid;
         let label = self.planned(cx, &doing, machine).await?;
         let identity = self.begin(cx, &doing, &place).await?;
         cx.progress(rig_model::Progress::step("cloning its box"));
         let base = place.base.to_string();
         let clone = words([
             "clonevm",
-            &master.name,
+            &of_box,
             "--snapshot",
             BASE,
             "--options",
@@ -78,7 +87,7 @@ impl VirtualBoxProvider {
             });
         }
         self.made(&identity);
-        let modify = modifications(&place, machine, &label, free_port()?);
+        let modify = modifications((&place, &identity), machine, &label, free_port()?);
         self.runner.run_patiently(cx, &doing, &modify).await?;
         for folder in &label.folders {
             let host = machine.mounts.iter().find_map(|mount| match mount {
@@ -245,8 +254,13 @@ impl VirtualBoxProvider {
 }
 
 /// What is set in a clone.
-fn modifications(place: &Place, machine: &ResolvedMachine, label: &MachineLabel, ssh: u16) -> Vec<String> {
-    let mut modify = words(["modifyvm", &place.name]);
+fn modifications(
+    (place, identity): (&Place, &str),
+    machine: &ResolvedMachine,
+    label: &MachineLabel,
+    ssh: u16,
+) -> Vec<String> {
+    let mut modify = words(["modifyvm", identity]);
     let mut set = |option: &str, value: &str| modify.extend([option.to_owned(), value.to_owned()]);
     if let Some(memory) = machine.limits.memory {
         set("--memory", &(memory.0 >> 20).max(4).to_string());

@@ -28,7 +28,7 @@ impl Found {
     pub(crate) fn load(place: &Place) -> Result<Option<Self>> {
         let Some(identity) = files::read(&place.identity)? else { return Ok(None) };
         let settings = Settings::load(&place.settings())?;
-        let label = settings.as_ref().and_then(MachineLabel::of);
+        let label = settings.as_ref().map(MachineLabel::of).transpose()?.flatten();
         let run = Run::load(place)?;
         Ok(Some(Self { place: place.clone(), identity: identity.trim().to_owned(), settings, label, run }))
     }
@@ -127,6 +127,23 @@ impl VirtualBoxProvider {
         })
     }
 
+    /// Refuses to speak of machines that this VirtualBox has never heard of: another home of VirtualBox has them, and they may run
+    /// there.
+    async fn same_virtualbox(&self, cx: &Context, doing: &str, registry: &Registry) -> Result<()> {
+        let layout = self.layout.clone();
+        let work = files::blocking(doing, move || {
+            let machines = layout.every_machine().into_iter().map(|name| layout.machine_of(&name));
+            let places = machines.chain(layout.images().into_iter().map(|image| layout.master(&image)));
+            Ok(places.filter_map(|place| Settings::load(&place.settings()).ok().flatten()).collect::<Vec<_>>())
+        });
+        let there = cx.run(doing, work).await?;
+        if there.is_empty() || there.iter().any(|settings| registry.known.contains(&settings.uuid)) {
+            return Ok(());
+        }
+        let why = format!("it knows none of rig's machines in {}", self.layout.machines());
+        Err(ProviderError::failed(doing, why).hinted("is VBOX_USER_HOME another one than before?"))
+    }
+
     /// Everything of a workspace.
     pub(crate) async fn observe_all(&self, cx: &Context, workspace: &Name, scope: ObserveScope) -> Result<Observed> {
         let doing = "looking at VirtualBox's machines";
@@ -158,6 +175,7 @@ impl VirtualBoxProvider {
         // Where nothing was begun, nothing has to be asked.
         if !own.is_empty() || (scope.boxes && !self.layout.images().is_empty()) {
             let registry = self.registry(cx).await?;
+            self.same_virtualbox(cx, doing, &registry).await?;
             for found in &own {
                 let Some(id) = machine_id(&found.place.name) else { continue };
                 observed.machines.extend(self.observed(found, &id, &registry));

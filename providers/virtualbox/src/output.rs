@@ -79,7 +79,10 @@ impl Answer {
 fn kind(lines: &[&str]) -> Kind {
     let has = |text: &str| lines.iter().any(|line| line.contains(text));
     // The code alone stands for "locked for a session", "being unlocked", "no console object from the direct session" and more.
-    let busy = has("VBOX_E_INVALID_OBJECT_STATE")
+    // The others pass as well: the daemon is about to start or to let go.
+    let passing = ["Failed to create the VirtualBox object", "The object is not ready", "was unlocked unexpectedly"];
+    let busy = passing.iter().any(|text| has(text))
+        || has("VBOX_E_INVALID_OBJECT_STATE")
         || has("locked for a session")
         || has("lock request pending")
         || has("while it is locked");

@@ -51,13 +51,7 @@ impl Runner {
     /// # Errors
     /// As [`Self::run`].
     pub(crate) async fn question(&self, cx: &Context, doing: &str, arguments: &[String]) -> Result<String> {
-        let lock = self.turn(cx, doing).await?;
-        let answer = self.spoken(&cx.within(QUESTION), doing, arguments).await;
-        drop(lock);
-        match answer? {
-            Answer { stdout, refusal: None } => Ok(stdout),
-            Answer { refusal: Some(refusal), .. } => Err(failure(doing, refusal)),
-        }
+        self.run_patiently(&cx.within(QUESTION), doing, arguments).await
     }
 
     /// Runs one command and gives its output. A call that is cut ends the program.
@@ -108,6 +102,9 @@ impl Runner {
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Its words are read; of translations only the codes in them would be understood.
         command.env("LC_ALL", "C.UTF-8").env("LANGUAGE", "C").kill_on_drop(true);
+        // Ctrl-C at the terminal is rig's: a call in flight ends.
+        #[cfg(unix)]
+        command.process_group(0);
         let failed = |error: std::io::Error| ProviderError::failed(doing, error);
         let work = async {
             let mut child = command.spawn().map_err(failed)?;

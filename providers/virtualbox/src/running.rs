@@ -25,6 +25,9 @@ const FRONT_END: &str = "headless";
 /// How often the power button is pressed: a machine that has just been started does not notice the first time.
 const PRESS: Duration = Duration::from_secs(3);
 
+/// What VirtualBox writes into a machine's log, and nowhere else, when a forwarded port is taken.
+const NOT_REDIRECTED: &str = "failed to set up redirection";
+
 /// The exit codes of a machine that ended in order, and of one that was killed.
 const ORDERLY: Exit = Exit { code: 0, out_of_memory: false };
 const KILLED: Exit = Exit { code: 137, out_of_memory: false };
@@ -62,12 +65,32 @@ impl VirtualBoxProvider {
         let start = words(["startvm", &found.identity, "--type", FRONT_END]);
         let started = self.runner.run_patiently(cx, &doing, &start).await;
         self.changed();
-        if started.is_err() && before.is_none() {
-            // A machine that has not come up was never started.
-            let place = found.place.clone();
-            cx.run(&doing, files::blocking(&doing, move || files::remove_file(&place.run()))).await?;
-        }
-        started.map(drop)
+        let place = found.place.clone();
+        let log = cx.run(&doing, files::blocking(&doing, move || files::read(&place.log()))).await?.unwrap_or_default();
+        let error = match started {
+            Ok(_) => match log.lines().find(|line| line.contains(NOT_REDIRECTED)) {
+                None => return Ok(()),
+                Some(line) => {
+                    self.cut_power(cx, &doing, &found.identity).await?;
+                    let error = ProviderError::failed(&doing, format!("it did not get a port of this host: {line}"));
+                    error.hinted("somebody took the port in this moment: run the command again")
+                }
+            },
+            // Why it has not come up is of more use than that it has not.
+            Err(ProviderError::Failed { doing, why, mut tail, hint }) => {
+                tail.extend(reasons(&log));
+                ProviderError::Failed { doing, why, tail, hint }
+            }
+            // It may come up all the same, and then with what was written for it.
+            Err(error) => return Err(error),
+        };
+        let place = found.place.clone();
+        let back = move || match before {
+            Some(run) => run.save(&place),
+            None => files::remove_file(&place.run()),
+        };
+        cx.run(&doing, files::blocking(&doing, back)).await?;
+        Err(error)
     }
 
     /// Makes sure that a port of this host leads to a machine's SSH server, the one of the last time if nobody has it.
@@ -128,5 +151,28 @@ impl VirtualBoxProvider {
             pause(cx, doing, PAUSE).await?;
         }
         Ok(false)
+    }
+}
+
+/// What a machine's own log says about why it has not come up: VBoxManage knows only that it has not.
+fn reasons(log: &str) -> Vec<String> {
+    const KEPT: usize = 6;
+    let tells = |line: &&str| line.contains("VMSetError") || line.contains("Power up failed");
+    let lines: Vec<&str> = log.lines().filter(tells).collect();
+    lines[lines.len().saturating_sub(KEPT)..].iter().map(|line| (*line).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reasons;
+
+    #[test]
+    fn the_log_tells_why_a_machine_has_not_come_up() {
+        let log = "00:00:01.5 VMSetError: Cannot attach to 'x' in driverless mode\n00:00:01.6 E1000#1: TX: 0\n\
+                   00:00:01.6 Power up failed (vrc=VERR_SUP_DRIVERLESS)\n";
+        let found = reasons(log);
+        assert_eq!(found.len(), 2);
+        assert!(found[0].contains("driverless") && found[1].contains("Power up failed"));
+        assert_eq!(reasons(""), Vec::<String>::new());
     }
 }

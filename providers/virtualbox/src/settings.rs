@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     /// Ports of this host that lead into its first card, by their names.
     pub(crate) forwards: BTreeMap<String, u16>,
     pub(crate) snapshots: Vec<Snapshot>,
+    /// The card that is being read.
+    slot: String,
 }
 
 /// A snapshot in the file.
@@ -108,7 +110,8 @@ impl Settings {
             "ExtraDataItem" if !in_snapshot => {
                 self.extra.insert(get("name"), get("value"));
             }
-            "Forwarding" if !in_snapshot => {
+            "Adapter" => self.slot = get("slot"),
+            "Forwarding" if !in_snapshot && self.slot == "0" => {
                 if let Ok(port) = get("hostport").parse() {
                     self.forwards.insert(get("name"), port);
                 }

@@ -76,12 +76,14 @@ impl Snapshots for VirtualBoxProvider {
         if found.state(&self.registry(cx).await?) == Some(MachineState::Running) {
             self.cut_power(cx, &doing, &found.identity).await?;
         }
-        self.runner.run_patiently(cx, &doing, &words(["snapshot", &found.identity, "restore", &snapshot.uuid])).await?;
+        // What is known of the machine goes first: a call that is cut then costs a repeated provisioning, and no false knowledge.
+        let place = found.place.clone();
+        cx.run(&doing, files::blocking(&doing, move || files::remove_file(&place.run()))).await?;
         let mut label = label.clone();
         label.restored += 1;
         self.write_label(cx, &doing, &found.identity, &label).await?;
-        let place = found.place.clone();
-        cx.run(&doing, files::blocking(&doing, move || files::remove_file(&place.run()))).await
+        let restore = words(["snapshot", &found.identity, "restore", &snapshot.uuid]);
+        self.runner.run_patiently(cx, &doing, &restore).await.map(drop)
     }
 
     async fn list_snapshots(&self, cx: &Context, workspace: &Name) -> Result<Vec<ObservedSnapshot>> {

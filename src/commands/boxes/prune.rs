@@ -4,8 +4,9 @@ use super::{
     images, stored,
     work::{LIMIT, look},
 };
-use crate::{app::App, cli::PruneBoxes, failure::Failure};
-use rig_box_store::{BoxKey, Filter, StoredBox};
+use crate::{app::App, cli::PruneBoxes, failure::Failure, providers};
+use rig_box_store::{BoxKey, Filter, StoredBox, StoredFor};
+use rig_model::BoxSource;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -32,8 +33,8 @@ pub(super) async fn run(app: &App, arguments: &PruneBoxes) -> Result<(), Failure
         tell(&removed.image, removed.size_bytes);
     }
     let (store, filter, keep) = (app.box_store(false), Filter::default(), usize::from(arguments.keep));
-    // Nothing uses stored boxes yet: the providers that will are not part of this version.
-    let used: &[BoxKey] = &[];
+    let used = if has_file { used_by_file(app)? } else { Vec::new() };
+    let used = used.as_slice();
     let told = |stored: &StoredBox| tell(&stored.key().to_string(), stored.record.size());
     let pruned = if arguments.dry_run {
         let pruned = look(|| store.prunable(&filter, keep, used))?;
@@ -50,4 +51,17 @@ pub(super) async fn run(app: &App, arguments: &PruneBoxes) -> Result<(), Failure
         app.ui.say("nothing to remove: every box that is there is used or current");
     }
     Ok(())
+}
+
+/// The stored boxes that the file's boxes are made of.
+fn used_by_file(app: &App) -> Result<Vec<BoxKey>, Failure> {
+    let opened = app.open()?;
+    let sources = opened.loaded.workspace.boxes.values().flat_map(|spec| &spec.sources);
+    let of_file = StoredFor { store: app.box_store(false), provider: providers::virtualbox_id() };
+    let keys = sources.filter_map(|source| match source {
+        // One that is not stored needs nothing to be kept.
+        BoxSource::Stored(wanted) => of_file.newest(wanted).ok().map(|stored| stored.key().clone()),
+        _ => None,
+    });
+    Ok(keys.collect())
 }

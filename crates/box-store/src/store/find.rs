@@ -1,10 +1,13 @@
 //! The stored boxes that a workspace file means.
 
-use super::BoxStore;
+use super::{BoxStore, StoredBox};
 use crate::{BoxProvider, Constraint, Result, StoreError, StoreName, Wish};
 use rig_boxes::{FindStored, FoundStored, NotStored};
 use rig_model::{ProviderId, StoredSource};
 use rig_provider_api::{StoredDisk, StoredFiles};
+
+/// The provider that makes machines of stored boxes.
+const VIRTUALBOX: &str = "virtualbox";
 
 /// The boxes of a store that are made for one provider.
 #[derive(Clone, Debug)]
@@ -17,7 +20,11 @@ pub struct StoredFor {
 
 impl FindStored for StoredFor {
     fn find(&self, source: &StoredSource) -> std::result::Result<FoundStored, NotStored> {
-        self.newest(source).map_err(|error| {
+        if self.provider.as_str() != VIRTUALBOX {
+            let why = format!("provider {} makes no machines of stored boxes", self.provider);
+            return Err(NotStored { why, hint: Some(format!("give its machines `provider \"{VIRTUALBOX}\"`")) });
+        }
+        self.newest(source).and_then(|stored| found(&stored)).map_err(|error| {
             let hint = match &error {
                 StoreError::NotStored { .. } => {
                     let version = source.version.as_ref().map(|version| format!(" --version {version:?}"));
@@ -32,22 +39,30 @@ impl FindStored for StoredFor {
 }
 
 impl StoredFor {
-    fn newest(&self, source: &StoredSource) -> Result<FoundStored> {
+    /// The newest box that a source allows.
+    ///
+    /// # Errors
+    /// When there is none, its name or version is none, or the store cannot be read.
+    pub fn newest(&self, source: &StoredSource) -> Result<StoredBox> {
         let name: StoreName = source.name.parse()?;
         let constraint: Constraint = source.version.as_deref().map(str::parse).transpose()?.unwrap_or_default();
         let provider: BoxProvider = self.provider.as_str().parse()?;
         let wish = Wish { constraint, provider: Some(provider), architecture: None };
-        let stored = self.store.get(&name, &wish)?;
-        let content = stored.open()?;
-        let disks = content.disks.into_iter();
-        Ok(FoundStored {
-            files: StoredFiles {
-                what: stored.key().to_string(),
-                folder: stored.folder,
-                disks: disks.map(|disk| StoredDisk { path: disk.path, format: disk.format.to_string() }).collect(),
-                mac: content.facts.base_mac,
-            },
-            sha256: stored.record.archive_sha256,
-        })
+        self.store.get(&name, &wish)
     }
+}
+
+/// What a stored box holds.
+fn found(stored: &StoredBox) -> Result<FoundStored> {
+    let content = stored.open()?;
+    let disks = content.disks.into_iter();
+    Ok(FoundStored {
+        files: StoredFiles {
+            what: stored.key().to_string(),
+            folder: stored.folder.clone(),
+            disks: disks.map(|disk| StoredDisk { path: disk.path, format: disk.format.to_string() }).collect(),
+            mac: content.facts.base_mac,
+        },
+        sha256: stored.record.archive_sha256.clone(),
+    })
 }

@@ -154,8 +154,7 @@ pub(crate) struct SshWish {
 impl SshWish {
     /// With what the file leaves out, for a machine of this box.
     pub(crate) fn resolve(self, of_box: Option<&BoxSpec>) -> SshSpec {
-        let stored =
-            of_box.is_some_and(|spec| spec.sources.iter().any(|source| matches!(source, BoxSource::Stored(_))));
+        let stored = of_box.is_some_and(|spec| matches!(spec.sources.first(), Some(BoxSource::Stored(_))));
         let user = if stored { SshSpec::STORED_USER } else { SshSpec::USER };
         SshSpec { user: self.user.unwrap_or_else(|| user.to_owned()), port: self.port.unwrap_or(SshSpec::PORT) }
     }

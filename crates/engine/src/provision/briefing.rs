@@ -32,7 +32,8 @@ card() {
 const FOLDER: &str = r#"
 folder() {
     mkdir -p "$2"
-    grep -qF " $2 $3 " /proc/mounts || mount -t "$3" -o "$4" "$1" "$2" || {
+    # Whoever logs in may write where the machine may.
+    mountpoint -q "$2" || mount -t "$3" -o "$4${SUDO_UID:+,uid=$SUDO_UID,gid=$SUDO_GID}" "$1" "$2" || {
         echo "the folder $2 cannot be mounted: the box needs the guest additions, a kernel with $3" >&2
         exit 1
     }
@@ -58,6 +59,8 @@ pub(super) fn program(briefing: &Briefing, now: Timestamp) -> String {
     for card in &briefing.cards {
         add(&format!("card {} {}/{}", quote(&card.mac), card.ip, card.prefix));
     }
+    // Nobody reads half a file.
+    add("cat >/etc/hosts.new && mv /etc/hosts.new /etc/hosts");
     if !briefing.folders.is_empty() {
         add(FOLDER);
     }
@@ -65,8 +68,6 @@ pub(super) fn program(briefing: &Briefing, now: Timestamp) -> String {
         let words = [&folder.source, &folder.target, &folder.kind, &folder.options].map(|word| quote(word));
         add(&format!("folder {}", words.join(" ")));
     }
-    // Nobody reads half a file.
-    add("cat >/etc/hosts.new && mv /etc/hosts.new /etc/hosts");
     program
 }
 
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_told_before_the_names() {
+    fn folders_come_last() {
         let briefing = Briefing {
             hostname: Some("it's".to_owned()),
             cards: vec![CardAddress { mac: "08:00:27:00:00:01".to_owned(), ip: [10, 0, 0, 2].into(), prefix: 24 }],
@@ -117,11 +118,11 @@ mod tests {
                 "card() {",
                 "",
                 "card 08:00:27:00:00:01 10.0.0.2/24",
+                "cat >/etc/hosts.new && mv /etc/hosts.new /etc/hosts",
                 "",
                 "folder() {",
                 "",
-                "folder share '/a b' vboxsf ro",
-                "cat >/etc/hosts.new && mv /etc/hosts.new /etc/hosts"
+                "folder share '/a b' vboxsf ro"
             ]
         );
     }
