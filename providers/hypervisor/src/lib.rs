@@ -3,12 +3,14 @@
 
 mod console;
 pub mod files;
+mod issues;
 mod lock;
 mod neighbours;
 mod network;
 mod ports;
 
 pub use console::Console;
+pub use issues::{host_memory, issue, issues};
 pub use lock::Lock;
 pub use neighbours::{Guest, hosts, hosts_file, knows_all, neighbours};
 pub use network::{Network, Networks};

@@ -2,14 +2,11 @@
 
 use crate::{Programs, QemuLayout, accelerator::Accelerator, programs, record::Run};
 use async_trait::async_trait;
-use rig_hypervisor::files;
-use rig_model::{
-    Bytes, EngineFacts, Idiom, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine,
-    RestartPolicy,
-};
+use rig_hypervisor::{files, host_memory, issue, issues};
+use rig_model::{EngineFacts, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
 use rig_provider_api::{
-    Context, Doors, Endpoint, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider, ProviderError,
-    Result, StopMode, Suspension,
+    Context, Doors, Endpoint, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider, Result, StopMode,
+    Suspension,
 };
 use std::{sync::Arc, thread};
 use tokio::{process::Command, sync::OnceCell};
@@ -52,18 +49,11 @@ impl Provider for QemuProvider {
         let doing = "asking QEMU for its version";
         let output = programs::run(cx, doing, Command::new(&self.programs.system).arg("--version")).await?;
         let said = String::from_utf8_lossy(&output.stdout);
-        let memory = files::blocking(doing, || {
-            let system = sysinfo::System::new_with_specifics(
-                sysinfo::RefreshKind::nothing().with_memory(sysinfo::MemoryRefreshKind::nothing().with_ram()),
-            );
-            let system = system.map_err(|error| ProviderError::failed("asking for this host's memory", error))?;
-            Ok(Bytes(system.total_memory()))
-        });
         Ok(EngineFacts {
             endpoint: self.programs.system.display().to_string(),
             chosen_by: "found on the PATH".to_owned(),
             version: version(&said),
-            memory: cx.run(doing, memory).await?,
+            memory: cx.run(doing, files::blocking(doing, host_memory)).await?,
             cpus: MilliCpus(thread::available_parallelism().map_or(1, |count| count.get() as u32) * 1000),
             platform: format!("linux/{}", std::env::consts::ARCH),
             system: None,
@@ -73,59 +63,14 @@ impl Provider for QemuProvider {
     }
 
     fn validate(&self, machine: &MachineSpec) -> Vec<FieldIssue> {
-        let mut issues = Vec::new();
-        let mut issue = |field: &str, message: &str, hint: &str| {
-            issues.push(FieldIssue {
-                field: field.to_owned(),
-                message: message.to_owned(),
-                hint: Some(hint.to_owned()),
-            });
-        };
-        if machine.idiom == Idiom::Immutable {
-            issue("idiom", "a virtual machine is entered over SSH and provisioned", "use `idiom=\"mutable\"`");
-        }
-        if !machine.command.is_empty() {
-            issue("command", "a virtual machine starts its box's own init", "start the service in a provisioner");
-        }
-        if !machine.env.is_empty() {
-            issue("env", "the services of a virtual machine take nothing from outside", "write it in a provisioner");
-        }
-        for volume in &machine.volumes {
-            let field = format!("volume.{}", volume.target);
-            issue(
-                &field,
-                "a virtual machine's data is on its disk",
-                "leave the volume out; `rig destroy` removes the data",
-            );
-        }
-        for sync in &machine.syncs {
-            let field = format!("sync.{}", sync.target);
-            issue(
-                &field,
-                "folders of the host are not mounted into virtual machines",
-                "`upload` the files in a provisioner",
-            );
-        }
-        for folder in &machine.tmpfs {
-            issue(&format!("tmpfs.{}", folder.target), "a virtual machine mounts its folders itself", "leave it out");
-        }
-        if machine.limits.pids.is_some() {
-            issue("pids", "processes of a virtual machine are not counted from outside", "leave the limit out");
-        }
-        if machine.security.read_only || !machine.security.cap_drop.is_empty() || machine.security.user.is_some() {
-            let field = if machine.security.read_only { "read-only" } else { "cap" };
-            issue(field, "a virtual machine has a kernel of its own and all rights in it", "leave it out");
-        }
-        if let Some(ssh) = &machine.ssh {
-            if ssh.user == "root" {
-                issue("ssh", "the box lets nobody in as root", "leave `user` out; the user may become root");
-            }
-            if ssh.port != SSH {
-                issue("ssh", "the box's SSH server listens on port 22", "leave `port` out");
-            }
-        }
-        if machine.restart != RestartPolicy::No {
-            issue("restart", "nobody watches over virtual machines when rig has ended", "leave `restart` out");
+        let mut issues = issues(machine);
+        issues.extend(machine.syncs.iter().map(|sync| {
+            let message = "folders of the host are not mounted into virtual machines";
+            issue(format!("sync.{}", sync.target), message, "`upload` the files in a provisioner")
+        }));
+        if machine.ssh.as_ref().is_some_and(|ssh| ssh.user == "root") {
+            let hint = "leave `user` out; the user may become root";
+            issues.push(issue("ssh", "the box lets nobody in as root", hint));
         }
         issues
     }

@@ -7,11 +7,8 @@ use crate::{
     version::{OLDEST, Version},
 };
 use async_trait::async_trait;
-use rig_hypervisor::files;
-use rig_model::{
-    Bytes, EngineFacts, Idiom, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine,
-    RestartPolicy,
-};
+use rig_hypervisor::{files, host_memory, issue, issues};
+use rig_model::{EngineFacts, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
 use rig_provider_api::{
     Context, Doors, Endpoint, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider, ProviderError,
     Result, Snapshots, StopMode, Suspension,
@@ -78,18 +75,11 @@ impl Provider for VirtualBoxProvider {
             let why = format!("it is version {version}, and rig drives {OLDEST} and later");
             return Err(ProviderError::failed(doing, why).hinted("install a newer VirtualBox"));
         }
-        let memory = files::blocking(doing, || {
-            let system = sysinfo::System::new_with_specifics(
-                sysinfo::RefreshKind::nothing().with_memory(sysinfo::MemoryRefreshKind::nothing().with_ram()),
-            );
-            let system = system.map_err(|error| ProviderError::failed("asking for this host's memory", error))?;
-            Ok(Bytes(system.total_memory()))
-        });
         Ok(EngineFacts {
             endpoint: self.programs.manage.display().to_string(),
             chosen_by: self.programs.found.clone(),
             version: format!("VirtualBox {version}"),
-            memory: cx.run(doing, memory).await?,
+            memory: cx.run(doing, files::blocking(doing, host_memory)).await?,
             cpus: MilliCpus(thread::available_parallelism().map_or(1, |count| count.get() as u32) * 1000),
             platform: format!("linux/{}", std::env::consts::ARCH),
             system: None,
@@ -99,46 +89,9 @@ impl Provider for VirtualBoxProvider {
     }
 
     fn validate(&self, machine: &MachineSpec) -> Vec<FieldIssue> {
-        let mut issues = Vec::new();
-        let mut issue = |field: &str, message: &str, hint: &str| {
-            issues.push(FieldIssue {
-                field: field.to_owned(),
-                message: message.to_owned(),
-                hint: Some(hint.to_owned()),
-            });
-        };
-        if machine.idiom == Idiom::Immutable {
-            issue("idiom", "a virtual machine is entered over SSH and provisioned", "use `idiom=\"mutable\"`");
-        }
-        if !machine.command.is_empty() {
-            issue("command", "a virtual machine starts its box's own init", "start the service in a provisioner");
-        }
-        if !machine.env.is_empty() {
-            issue("env", "the services of a virtual machine take nothing from outside", "write it in a provisioner");
-        }
-        for volume in &machine.volumes {
-            let field = format!("volume.{}", volume.target);
-            let hint = "leave the volume out; `rig destroy` removes the data";
-            issue(&field, "a virtual machine's data is on its disk", hint);
-        }
-        for folder in &machine.tmpfs {
-            issue(&format!("tmpfs.{}", folder.target), "a virtual machine mounts its folders itself", "leave it out");
-        }
-        if machine.limits.pids.is_some() {
-            issue("pids", "processes of a virtual machine are not counted from outside", "leave the limit out");
-        }
-        if machine.security.read_only || !machine.security.cap_drop.is_empty() || machine.security.user.is_some() {
-            let field = if machine.security.read_only { "read-only" } else { "cap" };
-            issue(field, "a virtual machine has a kernel of its own and all rights in it", "leave it out");
-        }
-        if machine.ssh.as_ref().is_some_and(|ssh| ssh.port != SSH) {
-            issue("ssh", "the SSH servers of boxes listen on port 22", "leave `port` out");
-        }
-        if machine.restart != RestartPolicy::No {
-            issue("restart", "nobody watches over virtual machines when rig has ended", "leave `restart` out");
-        }
+        let mut issues = issues(machine);
         if machine.networks.len() > NETWORKS {
-            issue("network", "a machine of VirtualBox can be on 7 networks", "put it on fewer");
+            issues.push(issue("network", "a machine of VirtualBox can be on 7 networks", "put it on fewer"));
         }
         issues
     }
