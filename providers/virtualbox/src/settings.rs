@@ -19,8 +19,6 @@ pub(crate) struct Settings {
     pub(crate) saved: bool,
     /// Whether its last run ended without VirtualBox ending it.
     pub(crate) aborted: bool,
-    /// When what it is doing changed last.
-    pub(crate) changed: Option<Timestamp>,
     pub(crate) extra: BTreeMap<String, String>,
     /// Ports of this host that lead into its first card, by their names.
     pub(crate) forwards: BTreeMap<String, u16>,
@@ -105,7 +103,6 @@ impl Settings {
                 self.uuid = get("uuid").trim_matches(['{', '}']).to_owned();
                 self.saved = attributes.contains_key("stateFile");
                 self.aborted = get("aborted") == "true";
-                self.changed = time("lastStateChange");
             }
             "ExtraDataItem" if !in_snapshot => {
                 self.extra.insert(get("name"), get("value"));
@@ -184,7 +181,6 @@ second line &#x3C;</Description>
         let settings = Settings::parse(FILE).unwrap();
         assert_eq!(settings.uuid, "81fe9878-c31c-4729-bac0-d0fad8e48e7c");
         assert!(settings.saved && !settings.aborted);
-        assert_eq!(settings.changed.unwrap().to_string(), "2026-11-28T20:38:02Z");
         assert_eq!(settings.extra["rig/json"], "{\"a\":1,\"list\":[\"x\",\"y\"]}\nline2");
         assert_eq!(settings.forwards, BTreeMap::from([("rig-ssh".to_owned(), 22101)]));
         let [first, second] = &settings.snapshots[..] else { panic!("{:?}", settings.snapshots) };

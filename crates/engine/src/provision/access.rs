@@ -1,24 +1,19 @@
 //! The way into machines over SSH: one key pair for the workspace, host keys that came through the provider, and one warm
 //! connection to each machine for as long as a command runs.
 
-use super::{briefing, enrol, well_known};
+use super::{briefing, dialer::ProviderDialer, enrol, well_known};
 use crate::{EngineError, Providers, Session};
-use async_trait::async_trait;
 use camino::Utf8Path;
 use rig_model::{MachineId, MachineState, Name, SshSpec, Workspace};
 use rig_provider_api::{Context, DoorKeys, Doors, KnownBy, MachineRef, Provider, ProviderError};
 use rig_recipes::Contents;
-use rig_ssh::{Connection, Credentials, DialError, Dialer, HostKey, Identity, KeyPair, Patience, SshError, Trust};
+use rig_ssh::{Credentials, HostKey, Identity, KeyPair, Patience, SshError, Trust};
 use rig_state::{Access as FileAccess, Baseline, Layout, MachineRecord, StateError};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
-    time::Duration,
 };
-use tokio::{
-    net::TcpStream,
-    sync::{Mutex, OnceCell},
-};
+use tokio::sync::{Mutex, OnceCell};
 
 /// What provisioning needs to know before a plan is made.
 #[derive(Clone, Debug, Default)]
@@ -432,54 +427,4 @@ fn key_pair(layout: &Layout, comment: &str) -> Result<KeyPair, EngineError> {
     rig_state::write_atomically(&layout.public_key(), format!("{public}\n").as_bytes(), FileAccess::Default)?;
     rig_state::write_atomically(&path, private.as_bytes(), FileAccess::OwnerOnly)?;
     Ok(made)
-}
-
-/// Connects through the provider, which knows where its machines are.
-struct ProviderDialer {
-    provider: Arc<dyn Provider>,
-    machine: MachineRef,
-    port: u16,
-}
-
-/// How long a provider may take to connect to a port.
-const DIAL: Duration = Duration::from_secs(5);
-
-impl ProviderDialer {
-    async fn connect(&self, cx: &Context) -> rig_provider_api::Result<Box<dyn Connection>> {
-        let doing = || format!("connecting to port {} of machine {}", self.port, self.machine);
-        if let Some(dial) = self.provider.dial() {
-            return Ok(Box::new(dial.dial(cx, &self.machine, self.port).await?));
-        }
-        let Some(doors) = self.provider.doors() else {
-            let why = format!("provider {} cannot connect to ports", self.provider.id());
-            return Err(ProviderError::failed(doing(), why));
-        };
-        let absent = || ProviderError::Absent { doing: doing(), what: format!("machine {}", self.machine) };
-        let door = doors.door(cx, &self.machine).await?.ok_or_else(absent)?;
-        let connect =
-            async { TcpStream::connect(door.address).await.map_err(|error| ProviderError::failed(doing(), error)) };
-        Ok(Box::new(cx.run(&doing(), connect).await?))
-    }
-}
-
-#[async_trait]
-impl Dialer for ProviderDialer {
-    async fn dial(&self) -> Result<Box<dyn Connection>, DialError> {
-        let cx = Context::alone(DIAL);
-        match self.connect(&cx).await {
-            Ok(stream) => Ok(stream),
-            Err(error) => Err(match self.provider.inspect(&cx, &self.machine).await {
-                Ok(None) => DialError::Permanent { why: "it was removed".to_owned() },
-                Ok(Some(seen)) if seen.state == MachineState::Exited => {
-                    let how = seen.exit.map_or_else(|| "ended".to_owned(), |exit| exit.to_string());
-                    DialError::Permanent { why: format!("it {how}") }
-                }
-                _ => DialError::Temporary { why: error.to_string() },
-            }),
-        }
-    }
-
-    fn place(&self) -> String {
-        format!("port {} of machine {}", self.port, self.machine)
-    }
 }

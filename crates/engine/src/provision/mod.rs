@@ -2,6 +2,7 @@
 
 mod access;
 mod briefing;
+mod dialer;
 mod enrol;
 mod machine_log;
 mod put;
