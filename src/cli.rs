@@ -34,7 +34,7 @@ pub(crate) struct Global {
     /// Sets a variable of the file
     #[arg(long = "var", global = true, value_name = "NAME=VALUE", value_parser = assignment)]
     pub(crate) variables: Vec<(String, String)>,
-    /// The engine to use (unix://…, npipe://…, tcp://…) [default: the first of the file, DOCKER_HOST, docker context, default socket, own]
+    /// The engine to use (unix://…, npipe://…, tcp://…, or vm: in a virtual machine) [default: the first of the file, DOCKER_HOST, docker context, default socket, own, vm]
     #[arg(long, global = true, value_name = "ADDRESS", env = "RIG_ENGINE")]
     pub(crate) engine: Option<String>,
     /// Writes results as JSON, and events as JSON lines
@@ -382,12 +382,18 @@ pub(crate) struct Destroy {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Engine {
-    /// Starts rig's own engine (Linux, root)
+    /// Starts rig's own engine: on this host (Linux, root), else in a virtual machine; `--engine vm` always there
     Start,
-    /// Stops rig's own engine
+    /// Stops rig's own engine, with all that runs in it
     Stop,
     /// Says which engine is used and what it has
     Status,
+    /// Removes the virtual machine of rig's own engine, with all that is in it
+    Destroy {
+        /// Does not ask
+        #[arg(short, long)]
+        force: bool,
+    },
 }
 
 #[derive(Debug, Args)]

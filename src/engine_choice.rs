@@ -1,7 +1,8 @@
 //! Which engine is used: what the file or `--engine` names; `DOCKER_HOST` or the docker context; the platform's default
-//! socket; on Linux as root an engine of rig's own.
+//! socket; on Linux as root an engine of rig's own; where none can run, one in a virtual machine.
 
-use crate::{app::App, failure::Failure};
+use crate::{app::App, engine_vm, failure::Failure, providers};
+use rig_model::Workspace;
 use rig_provider_api::{Context, ProviderError};
 use rig_provider_docker::{DockerProvider, EngineAddress, PrivateEngine, Tls, docker_context, other_dockerd};
 use rig_state::{FileLock, Patience};
@@ -14,13 +15,26 @@ pub(crate) enum Start {
     Never,
 }
 
+/// Why an engine was taken that somebody named.
+const NAMED: &str = "named by --engine or the file";
+
 #[cfg(windows)]
 const DEFAULT: &str = "npipe:////./pipe/docker_engine";
 #[cfg(not(windows))]
 const DEFAULT: &str = "unix:///var/run/docker.sock";
 
 /// Connects to the first engine that is named, or that answers.
-pub(crate) async fn connect(app: &App, wanted: Option<&str>, start: Start) -> Result<DockerProvider, Failure> {
+///
+/// A virtual machine that has to be made gets room for the workspace.
+pub(crate) async fn connect(
+    app: &App,
+    wanted: Option<&str>,
+    workspace: Option<&Workspace>,
+    start: Start,
+) -> Result<DockerProvider, Failure> {
+    if wanted == Some(engine_vm::NAME) {
+        return engine_vm::connect(app, workspace, start, NAMED).await;
+    }
     let cx = app.context(Duration::from_secs(120));
     if let Some(address) = named(app, wanted)? {
         return Ok(DockerProvider::connect(&cx, address).await?);
@@ -49,6 +63,9 @@ pub(crate) async fn connect(app: &App, wanted: Option<&str>, start: Start) -> Re
             return Ok(DockerProvider::connect(&cx, address_of(&own)?).await?);
         }
     }
+    if !may_start() && providers::qemu(app).is_some() && (start == Start::IfNeeded || engine_vm::is_there(app)) {
+        return engine_vm::connect(app, workspace, start, "no engine answers on this host, and none can run").await;
+    }
     Err(unreachable.into())
 }
 
@@ -66,7 +83,7 @@ fn named(app: &App, wanted: Option<&str>) -> Result<Option<EngineAddress>, Failu
         EngineAddress::parse(text, tls(), why).map(Some).map_err(|error| Failure::usage(error.to_string()))
     };
     if let Some(text) = wanted {
-        return parse(text, "named by --engine or the file");
+        return parse(text, NAMED);
     }
     if let Some(text) = &docker.host {
         return parse(text, "DOCKER_HOST");

@@ -5,6 +5,7 @@ mod attach;
 mod cli;
 mod commands;
 mod engine_choice;
+mod engine_vm;
 mod failure;
 mod lab;
 mod makes;

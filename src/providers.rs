@@ -10,7 +10,7 @@ use rig_provider_api::Provider;
 use std::sync::Arc;
 
 /// The name of the provider that is taken where the file names none; see `rig-config`.
-const DOCKER: &str = "docker";
+pub(crate) const DOCKER: &str = "docker";
 
 /// The names of the providers of virtual machines.
 const QEMU: &str = "qemu";
@@ -26,7 +26,7 @@ pub(crate) async fn connect(app: &App, workspace: &Workspace, start: Start) -> R
     let mut providers = Vec::new();
     match qemu(app) {
         Some(qemu) if needs_qemu(workspace) || has_virtual_machines(app, workspace) => providers.push(qemu),
-        None if needs_qemu(workspace) => return Err(no_qemu(app)),
+        None if needs_qemu(workspace) => return Err(no_qemu(app, "the file names provider qemu")),
         None if has_virtual_machines(app, workspace) => {
             app.ui.warn("this workspace has virtual machines, and QEMU is not on the PATH: they are left alone");
         }
@@ -133,9 +133,10 @@ pub(crate) fn qemu(_: &App) -> Option<Arc<dyn Provider>> {
     None
 }
 
-fn no_qemu(app: &App) -> Failure {
+/// What a person without QEMU can do; `why` says what needs it.
+pub(crate) fn no_qemu(app: &App, why: &str) -> Failure {
     Failure::Host {
-        message: "the file names provider qemu, and QEMU is not on the PATH".to_owned(),
+        message: format!("{why}, and QEMU is not on the PATH"),
         hint: Some(if cfg!(unix) {
             crate::packages::hint(app, &QEMU_PACKAGES.join(" "))
         } else {
@@ -151,6 +152,7 @@ pub(crate) async fn docker(
     start: Start,
 ) -> Result<Arc<dyn Provider>, Failure> {
     let named = workspace.and_then(|workspace| workspace.engine.as_deref());
-    let provider = engine_choice::connect(app, app.global.engine.as_deref().or(named), start).await?;
+    let wanted = app.global.engine.as_deref().or(named);
+    let provider = engine_choice::connect(app, wanted, workspace, start).await?;
     Ok(Arc::new(provider))
 }

@@ -270,7 +270,7 @@ async fn with_engines(
         Err(error) => Finding::failed("provider", error.to_string(), error.hint()),
     });
     let mut seen = observed;
-    if there.iter().any(|(_, facts)| facts.local) {
+    if there.iter().any(|(_, facts)| facts.ports_here) {
         session.add_host_ports(&mut seen);
     }
     findings.push(match reconcile::HostPorts::assign(&session.workspace, &seen, &|_| true) {

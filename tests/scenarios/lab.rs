@@ -37,7 +37,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    fn of(output: &Output, began: Instant) -> Self {
+    pub(crate) fn of(output: &Output, began: Instant) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -145,9 +145,14 @@ impl Lab {
 
     /// The program with arguments.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.command_on(&self.file, arguments)
+    }
+
+    /// The same for another workspace.
+    pub(crate) fn command_on(&self, file: &Path, arguments: &[&str]) -> Command {
         let program = std::env::var_os("RIG_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_rig").into());
         let mut command = Command::new(program);
-        command.arg("-w").arg(&self.file).args(arguments).stdin(Stdio::null()).env("CI", "true").env("NO_COLOR", "1");
+        command.arg("-w").arg(file).args(arguments).stdin(Stdio::null()).env("CI", "true").env("NO_COLOR", "1");
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }

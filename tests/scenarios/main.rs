@@ -6,6 +6,8 @@
 mod compare;
 mod crash;
 mod drift;
+#[cfg(unix)]
+mod engine_vm;
 mod failures;
 mod lab;
 mod machines;

@@ -9,9 +9,9 @@ use rig_model::{
     Stream as Output,
 };
 use rig_provider_api::{
-    Changes, Context, Dial, DialStream, Doors, Endpoint, Exec, ExecEvent, ExecRequest, ExecSession, FieldIssue, Images,
-    Logs, MachineRef, Networks, ObserveScope, Provider, ProviderError, Result, Snapshots, StopMode, Suspension,
-    Terminal, Usage, Volumes, Watch,
+    Changes, Context, Dial, DialStream, Doors, Endpoint, Exec, ExecEvent, ExecRequest, ExecSession, FieldIssue,
+    Forwards, Images, Logs, MachineRef, Networks, ObserveScope, Provider, ProviderError, Result, Snapshots, StopMode,
+    Suspension, Terminal, Usage, Volumes, Watch,
 };
 use rig_ssh::{Event, ExecCommand, quote};
 use std::{
@@ -297,6 +297,9 @@ impl Provider for OverSsh {
     }
     fn snapshots(&self) -> Option<&dyn Snapshots> {
         self.inner.snapshots()
+    }
+    fn forwards(&self) -> Option<&dyn Forwards> {
+        self.inner.forwards()
     }
     fn watch(&self) -> Option<&dyn Watch> {
         self.inner.watch()

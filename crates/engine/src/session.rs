@@ -191,7 +191,7 @@ impl Session {
     ) -> Result<(Observed, BoxTable, Engines), EngineError> {
         let (observed, engines) = tokio::join!(self.observe(cx, ObserveScope::ALL), self.providers.probe(cx));
         let (mut observed, engines) = (observed?, engines?);
-        if engines.values().any(|engine| engine.local) {
+        if engines.values().any(|engine| engine.ports_here) {
             self.add_host_ports(&mut observed);
         }
         let table = boxes(&observed, &engines)?;

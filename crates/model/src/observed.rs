@@ -47,6 +47,8 @@ pub struct EngineFacts {
     pub storage: Option<String>,
     /// Whether the engine runs on this very host, so that host folders can be mounted and addresses be reached.
     pub local: bool,
+    /// Whether the ports that it publishes are ports of this host: it is local, or in a virtual machine that this host has for it.
+    pub ports_here: bool,
 }
 
 /// A machine as it is.

@@ -230,6 +230,12 @@ impl UserDirs {
         self.data.join("virtualbox")
     }
 
+    /// The folder with the workspace of the virtual machine that an engine runs in.
+    #[must_use]
+    pub fn engine_vm(&self) -> Utf8PathBuf {
+        self.data.join("engine-vm")
+    }
+
     /// File names of the private dockerd below [`UserDirs::data`].
     #[must_use]
     pub fn engine_layout(&self) -> EngineLayout {

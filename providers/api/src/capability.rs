@@ -7,7 +7,8 @@ use camino::Utf8PathBuf;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use rig_model::{
-    BoxName, Digest, Exit, MachineId, Name, ObservedBox, ObservedSnapshot, ResolvedNetwork, Stream, TakenSnapshot,
+    BoxName, Digest, Exit, MachineId, Name, ObservedBox, ObservedSnapshot, PublishedPort, ResolvedNetwork, Stream,
+    TakenSnapshot,
 };
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -370,6 +371,48 @@ pub trait Doors: Send + Sync {
 
     /// Notes that a running machine has been told that.
     async fn aware(&self, cx: &Context, machine: &MachineRef, briefing: &Briefing) -> Result<()>;
+}
+
+/// Ports of this host that lead into a machine while it runs, beside those that it was made with.
+#[async_trait]
+pub trait Forwards: Send + Sync {
+    /// Makes a port of this host lead to one of the running machine's. A port that leads there already is success; one that
+    /// something else has is an error. The machine's next run knows nothing of it.
+    async fn forward(&self, cx: &Context, machine: &MachineRef, port: &PublishedPort) -> Result<()>;
+
+    /// Ends that. Absence is success, also that of the machine.
+    async fn withdraw(&self, cx: &Context, machine: &MachineRef, port: &PublishedPort) -> Result<()>;
+}
+
+/// The machine that an engine runs in, where that is not this host but one that this host has for it.
+#[async_trait]
+pub trait EngineHost: Send + Sync {
+    /// What the machine is called, for people.
+    fn name(&self) -> String;
+
+    /// A connection to the engine's API.
+    async fn engine(&self) -> Result<DialStream>;
+
+    /// A connection to an address that the machine reaches.
+    async fn dial(&self, cx: &Context, address: SocketAddr) -> Result<DialStream>;
+
+    /// The machine's own address, at which connections arrive that come through [`EngineHost::publish`].
+    fn address(&self) -> Ipv4Addr;
+
+    /// Makes ports of this host lead to the ports of the same number on the machine.
+    async fn publish(&self, cx: &Context, ports: &[PublishedPort]) -> Result<()>;
+
+    /// Ends that. Ports that do not lead there are left alone.
+    async fn withdraw(&self, cx: &Context, ports: &[PublishedPort]) -> Result<()>;
+
+    /// Where a folder of this host lies on the machine once it was brought there.
+    fn place(&self, folder: &str) -> String;
+
+    /// The folder of this host that lies at a place on the machine.
+    fn folder_at(&self, place: &str) -> Option<String>;
+
+    /// Brings a folder of this host to the machine as it is now, without what its `.rigignore` names.
+    async fn bring(&self, cx: &Context, folder: &str) -> Result<()>;
 }
 
 /// Something that happened to a machine.

@@ -1,7 +1,8 @@
 //! The trait that every backend implements.
 
 use crate::{
-    Changes, Context, Dial, Doors, Exec, Images, Logs, Networks, Result, Snapshots, Suspension, Usage, Volumes, Watch,
+    Changes, Context, Dial, Doors, Exec, Forwards, Images, Logs, Networks, Result, Snapshots, Suspension, Usage,
+    Volumes, Watch,
 };
 use async_trait::async_trait;
 use rig_model::{EngineFacts, MachineId, MachineSpec, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
@@ -86,6 +87,10 @@ pub trait Provider: Send + Sync {
     }
     /// Machines that stop in the middle and go on later.
     fn suspension(&self) -> Option<&dyn Suspension> {
+        None
+    }
+    /// Ports of this host that are made to lead into machines while they run.
+    fn forwards(&self) -> Option<&dyn Forwards> {
         None
     }
     /// News of machines without asking.

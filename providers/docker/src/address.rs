@@ -1,7 +1,11 @@
 //! Where an engine is reached.
 
-use rig_provider_api::{ProviderError, Result};
-use std::path::{Path, PathBuf};
+use crate::hosted;
+use rig_provider_api::{EngineHost, ProviderError, Result};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// An engine's address and why it was chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +30,27 @@ pub enum Transport {
         /// Certificates; absent means plain HTTP.
         tls: Option<Tls>,
     },
+    /// Inside a machine that this host has for it.
+    Hosted(Hosted),
 }
+
+/// An engine in a machine of its own.
+#[derive(Clone)]
+pub struct Hosted(pub Arc<dyn EngineHost>);
+
+impl std::fmt::Debug for Hosted {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Hosted").field(&self.0.name()).finish()
+    }
+}
+
+impl PartialEq for Hosted {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Hosted {}
 
 /// Files for mutual TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +78,7 @@ pub enum AddressError {
     #[error("engine address {0:?}: ssh:// is not supported; use unix://, npipe:// or tcp://")]
     Ssh(String),
     /// Any other scheme.
-    #[error("engine address {0:?} must begin with unix://, npipe:// or tcp://")]
+    #[error("engine address {0:?} must begin with unix://, npipe:// or tcp://, or be `vm`")]
     Scheme(String),
     /// `https://` without anything to check the engine with.
     #[error(
@@ -102,6 +126,7 @@ impl EngineAddress {
             Transport::Unix(path) => format!("unix://{}", path.display()),
             Transport::NamedPipe(path) => format!("npipe://{path}"),
             Transport::Tcp { address, .. } => format!("tcp://{address}"),
+            Transport::Hosted(hosted) => hosted.0.name(),
         }
     }
 
@@ -110,10 +135,20 @@ impl EngineAddress {
     pub fn is_local(&self) -> bool {
         match &self.transport {
             Transport::Unix(_) | Transport::NamedPipe(_) => true,
+            Transport::Hosted(_) => false,
             Transport::Tcp { address, .. } => {
                 let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
                 matches!(host, "localhost" | "127.0.0.1" | "[::1]")
             }
+        }
+    }
+
+    /// The machine that this host has for the engine, where it is in one.
+    #[must_use]
+    pub fn host(&self) -> Option<&Arc<dyn EngineHost>> {
+        match &self.transport {
+            Transport::Hosted(hosted) => Some(&hosted.0),
+            Transport::Unix(_) | Transport::NamedPipe(_) | Transport::Tcp { .. } => None,
         }
     }
 
@@ -137,6 +172,12 @@ impl EngineAddress {
                 let _ = rustls::crypto::ring::default_provider().install_default();
                 bollard::Docker::connect_with_ssl(address, &tls.key, &tls.certificate, &tls.ca, LIMIT, version)
             }
+            Transport::Hosted(hosted) => bollard::Docker::connect_with_custom_transport(
+                hosted::transport(hosted.0.clone()),
+                Some(hosted::AUTHORITY),
+                LIMIT,
+                version,
+            ),
         };
         client.map_err(|error| self.unreachable(error))
     }

@@ -1,12 +1,13 @@
 //! A machine in the engine's terms.
 
-use crate::labels;
+use crate::{labels, on_host};
 use bollard::models::{
     ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, Mount as EngineMount, MountBindOptions,
     MountType, MountVolumeOptions, NetworkingConfig, PortBinding, RestartPolicy as EngineRestart,
     RestartPolicyNameEnum,
 };
 use rig_model::{Attachment, Mount, ResolvedMachine, RestartPolicy, Security};
+use rig_provider_api::EngineHost;
 use std::collections::HashMap;
 
 /// The capabilities that a machine has unless its file says otherwise: what package managers and services that change
@@ -17,8 +18,9 @@ const MINIMAL_CAPABILITIES: [&str; 9] =
 /// The period in which processor time is counted, in microseconds: the kernel's default.
 const CPU_PERIOD: i64 = 100_000;
 
-/// What the engine is asked to create, on the machine's first network.
-pub(crate) fn body(machine: &ResolvedMachine) -> ContainerCreateBody {
+/// What the engine is asked to create, on the machine's first network. `host` is the machine that the engine runs in, where that is
+/// not this host.
+pub(crate) fn body(machine: &ResolvedMachine, host: Option<&dyn EngineHost>) -> ContainerCreateBody {
     let first = machine.networks.first();
     let network =
         first.map(|attachment| labels::network(&machine.workspace, &machine.id.topology, &attachment.network));
@@ -31,7 +33,7 @@ pub(crate) fn body(machine: &ResolvedMachine) -> ContainerCreateBody {
         labels: Some(labels::of_machine(machine)),
         stop_timeout: i64::try_from(machine.stop_timeout.as_secs()).ok(),
         exposed_ports: Some(machine.ports.iter().map(|port| format!("{}/{}", port.guest, port.protocol)).collect()),
-        host_config: Some(host_config(machine, network.clone())),
+        host_config: Some(host_config(machine, host, network.clone())),
         networking_config: network.zip(first).map(|(network, attachment)| NetworkingConfig {
             endpoints_config: Some(HashMap::from([(network, endpoint(machine, attachment))])),
         }),
@@ -54,7 +56,7 @@ pub(crate) fn endpoint(machine: &ResolvedMachine, attachment: &Attachment) -> En
     }
 }
 
-fn host_config(machine: &ResolvedMachine, network: Option<String>) -> HostConfig {
+fn host_config(machine: &ResolvedMachine, host: Option<&dyn EngineHost>, network: Option<String>) -> HostConfig {
     let memory = machine.limits.memory.and_then(|memory| i64::try_from(memory.0).ok());
     let (cap_drop, cap_add) = capabilities(&machine.security);
     HostConfig {
@@ -66,7 +68,7 @@ fn host_config(machine: &ResolvedMachine, network: Option<String>) -> HostConfig
         cpu_quota: machine.limits.cpus.map(|cpus| i64::from(cpus.0) * CPU_PERIOD / 1000),
         pids_limit: machine.limits.pids.map(i64::from),
         network_mode: network,
-        port_bindings: Some(ports(machine)),
+        port_bindings: Some(ports(machine, host)),
         restart_policy: Some(EngineRestart {
             name: Some(match machine.restart {
                 RestartPolicy::No => RestartPolicyNameEnum::NO,
@@ -76,7 +78,7 @@ fn host_config(machine: &ResolvedMachine, network: Option<String>) -> HostConfig
             }),
             maximum_retry_count: None,
         }),
-        mounts: Some(machine.mounts.iter().map(|mount| engine_mount(machine, mount)).collect()),
+        mounts: Some(machine.mounts.iter().map(|mount| engine_mount(machine, host, mount)).collect()),
         tmpfs: Some(machine.tmpfs.iter().map(|folder| (folder.target.clone(), folder.options())).collect()),
         cap_add: Some(cap_add),
         cap_drop: Some(cap_drop),
@@ -110,18 +112,19 @@ fn capabilities(security: &Security) -> (Vec<String>, Vec<String>) {
     (vec!["ALL".to_owned()], add)
 }
 
-fn ports(machine: &ResolvedMachine) -> HashMap<String, Option<Vec<PortBinding>>> {
+fn ports(machine: &ResolvedMachine, host: Option<&dyn EngineHost>) -> HashMap<String, Option<Vec<PortBinding>>> {
     let mut map: HashMap<String, Option<Vec<PortBinding>>> = HashMap::new();
     for port in &machine.ports {
+        let bind = host.map_or(port.bind, |host| on_host::inside(host, port.bind));
         map.entry(format!("{}/{}", port.guest, port.protocol))
             .or_default()
             .get_or_insert_default()
-            .push(PortBinding { host_ip: Some(port.bind.to_string()), host_port: Some(port.host.to_string()) });
+            .push(PortBinding { host_ip: Some(bind.to_string()), host_port: Some(port.host.to_string()) });
     }
     map
 }
 
-fn engine_mount(machine: &ResolvedMachine, mount: &Mount) -> EngineMount {
+fn engine_mount(machine: &ResolvedMachine, host: Option<&dyn EngineHost>, mount: &Mount) -> EngineMount {
     match mount {
         Mount::Volume { name, target } => EngineMount {
             target: Some(target.clone()),
@@ -136,7 +139,7 @@ fn engine_mount(machine: &ResolvedMachine, mount: &Mount) -> EngineMount {
         },
         Mount::Bind { source, target, writable } => EngineMount {
             target: Some(target.clone()),
-            source: Some(source.clone()),
+            source: Some(host.map_or_else(|| source.clone(), |host| host.place(source))),
             typ: Some(MountType::BIND),
             read_only: Some(!writable),
             bind_options: Some(MountBindOptions::default()),

@@ -17,6 +17,12 @@ impl Dial for DockerProvider {
             .inspect(cx, machine)
             .await?
             .ok_or_else(|| ProviderError::Absent { doing: doing.clone(), what: format!("machine {machine}") })?;
+        if let Some(host) = self.address.host() {
+            let address = seen.addresses.first().map(|(_, ip)| SocketAddr::from((*ip, port)));
+            let running = address.filter(|_| seen.state.is_running());
+            let address = running.ok_or_else(|| ProviderError::failed(&doing, "it has no address"))?;
+            return host.dial(cx, address).await;
+        }
         // On Linux the container's own address first: a published port accepts connections even while nothing listens
         // behind it. Elsewhere the engine lives in a VM and only published ports lead there.
         let direct = (cfg!(target_os = "linux") && self.address.is_local())

@@ -135,7 +135,7 @@ fn published(ports: Vec<PortSummary>) -> Vec<PublishedPort> {
 }
 
 /// The ports that a stopped machine will have when it is started again; the engine lists only those of running ones.
-fn requested(labels: &Labels) -> Vec<PublishedPort> {
+pub(crate) fn requested(labels: &Labels) -> Vec<PublishedPort> {
     labels::fields(labels)
         .iter()
         .filter_map(|field| {

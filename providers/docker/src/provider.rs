@@ -1,6 +1,6 @@
 //! The provider itself: machines' lives, one engine call at a time.
 
-use crate::{EngineAddress, create, error, labels, observe};
+use crate::{EngineAddress, create, error, labels, observe, on_host};
 use async_trait::async_trait;
 use bollard::{
     Docker,
@@ -117,9 +117,10 @@ impl DockerProvider {
     /// Makes a machine's container; one that is there and the same is taken as it is. Returns the networks that it is on.
     async fn container_for(&self, doing: &str, machine: &ResolvedMachine) -> Result<HashSet<String>> {
         let name = labels::container(&machine.workspace, &machine.id);
+        let host = self.address.host().map(AsRef::as_ref);
         loop {
             let options = CreateContainerOptions { name: Some(name.clone()), ..Default::default() };
-            match self.docker.create_container(Some(options), create::body(machine)).await {
+            match self.docker.create_container(Some(options), create::body(machine, host)).await {
                 Ok(_) => return Ok(HashSet::new()),
                 Err(error) if error::is_conflict(&error) => match self.existing(machine).await? {
                     Some(there) if there.is_same => return Ok(there.networks),
@@ -200,12 +201,15 @@ impl Provider for DockerProvider {
             system: info.operating_system.filter(|name| !name.is_empty()),
             storage: info.driver.filter(|name| !name.is_empty()),
             local: self.address.is_local(),
+            ports_here: self.address.is_local() || self.address.host().is_some(),
         })
     }
 
     fn validate(&self, machine: &MachineSpec) -> Vec<FieldIssue> {
         let mut issues = Vec::new();
-        if !self.address.is_local() {
+        if self.address.host().is_some() {
+            issues.extend(on_host::issues(machine));
+        } else if !self.address.is_local() {
             issues.extend(machine.syncs.iter().map(|sync| FieldIssue {
                 field: format!("sync.{}", sync.target),
                 message: format!("the engine at {} does not see this host's folders", self.address.uri()),
@@ -253,7 +257,10 @@ impl Provider for DockerProvider {
         for container in containers {
             let ports = if scope.host_ports { observe::host_ports(&container) } else { Vec::new() };
             match observe::machine(container, workspace) {
-                Some(machine) => observed.machines.push(machine),
+                Some(mut machine) => {
+                    self.seen_from_here(&mut machine.ports);
+                    observed.machines.push(machine);
+                }
                 None => observed.host_ports.extend(ports),
             }
         }
@@ -270,20 +277,16 @@ impl Provider for DockerProvider {
     }
 
     async fn inspect(&self, cx: &Context, machine: &MachineRef) -> Result<Option<ObservedMachine>> {
-        let doing = format!("looking at machine {machine}");
-        let name = Self::container(machine);
-        cx.run(&doing, async {
-            match self.docker.inspect_container(&name, None).await {
-                Ok(details) => Ok(observe::inspected(details, &machine.workspace)),
-                Err(error) if error::is_absent(&error) => Ok(None),
-                Err(error) => Err(error::failure(&doing, &name, error)),
-            }
-        })
-        .await
+        let details = self.details(cx, machine).await?;
+        Ok(details.and_then(|details| observe::inspected(details, &machine.workspace)).map(|mut machine| {
+            self.seen_from_here(&mut machine.ports);
+            machine
+        }))
     }
 
     async fn create(&self, cx: &Context, machine: &ResolvedMachine) -> Result<()> {
         let doing = format!("creating machine {}", machine.id);
+        self.bring_folders(cx, machine).await?;
         cx.run(&doing, async {
             let networks = self.container_for(&doing, machine).await?;
             // Before the start, so that process 1 sees every address that it will ever have.
@@ -294,6 +297,7 @@ impl Provider for DockerProvider {
 
     async fn start(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
         let doing = format!("starting machine {machine}");
+        self.before_start(cx, machine).await?;
         cx.run(&doing, async {
             match self.docker.start_container(&Self::container(machine), None::<StartContainerOptions>).await {
                 Ok(()) => Ok(()),
@@ -307,6 +311,7 @@ impl Provider for DockerProvider {
     async fn stop(&self, cx: &Context, machine: &MachineRef, mode: StopMode) -> Result<()> {
         let doing = format!("stopping machine {machine}");
         let name = Self::container(machine);
+        let ports = self.ports_on_host(cx, machine).await?;
         cx.run(&doing, async {
             let result = match mode {
                 StopMode::Graceful(grace) => {
@@ -327,12 +332,14 @@ impl Provider for DockerProvider {
                 Err(error) => Err(error::failure(&doing, &name, error)),
             }
         })
-        .await
+        .await?;
+        self.withdraw(cx, &ports).await
     }
 
     async fn destroy(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
         let doing = format!("destroying machine {machine}");
         let name = Self::container(machine);
+        let ports = self.ports_on_host(cx, machine).await?;
         cx.run(&doing, async {
             let mut tries = 0;
             loop {
@@ -346,7 +353,8 @@ impl Provider for DockerProvider {
                 }
             }
         })
-        .await
+        .await?;
+        self.withdraw(cx, &ports).await
     }
 
     async fn endpoint(&self, cx: &Context, machine: &MachineRef) -> Result<Option<Endpoint>> {

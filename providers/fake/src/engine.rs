@@ -145,6 +145,7 @@ impl FakeProvider {
             system: Some("Fake Linux 1".to_owned()),
             storage: Some("memory".to_owned()),
             local: true,
+            ports_here: true,
         };
         let inside = Inside {
             facts,

@@ -7,6 +7,7 @@ mod arguments;
 mod boxes;
 mod console;
 mod doors;
+mod forwards;
 mod hosts;
 mod image;
 mod layout;

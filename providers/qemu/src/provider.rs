@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use rig_hypervisor::{files, host_memory, issue, issues};
 use rig_model::{EngineFacts, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
 use rig_provider_api::{
-    Context, Doors, Endpoint, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider, Result, StopMode,
-    Suspension,
+    Context, Doors, Endpoint, FieldIssue, Forwards, Images, Logs, MachineRef, Networks, ObserveScope, Provider, Result,
+    StopMode, Suspension,
 };
 use std::{sync::Arc, thread};
 use tokio::{process::Command, sync::OnceCell};
@@ -59,6 +59,7 @@ impl Provider for QemuProvider {
             system: None,
             storage: Some("qcow2".to_owned()),
             local: true,
+            ports_here: true,
         })
     }
 
@@ -129,6 +130,10 @@ impl Provider for QemuProvider {
     }
 
     fn doors(&self) -> Option<&dyn Doors> {
+        Some(self)
+    }
+
+    fn forwards(&self) -> Option<&dyn Forwards> {
         Some(self)
     }
 }

@@ -37,7 +37,7 @@ const KILLED: Exit = Exit { code: 137, out_of_memory: false };
 const LOCKED: &str = "Cannot lock pid file";
 
 /// What QEMU says when a port of this host is taken.
-const TAKEN: &str = "Could not set up host forwarding rule";
+pub(crate) const TAKEN: &str = "Could not set up host forwarding rule";
 
 impl QemuProvider {
     /// Starts a machine that does not run.

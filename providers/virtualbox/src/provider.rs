@@ -85,6 +85,7 @@ impl Provider for VirtualBoxProvider {
             system: None,
             storage: None,
             local: true,
+            ports_here: true,
         })
     }
 

@@ -8,12 +8,18 @@ use crate::{
     snapshot,
 };
 use futures_util::StreamExt;
-use rig_model::{Action, Name, Operation, RestartPolicy};
-use rig_provider_api::{Context, ExecRequest, LogRequest, MachineRef, Provider, StopMode};
+use rig_model::{Action, Name, Operation, Progress, RestartPolicy};
+use rig_provider_api::{Context, ExecRequest, LogRequest, MachineRef, Provider, ProviderError, StopMode};
 use std::{sync::Arc, time::Duration};
 
 /// How many of a machine's last lines are shown with its failure.
 const TAIL: u32 = 20;
+
+/// How often an operation is begun anew whose connection to the engine was lost.
+const AGAIN: u32 = 2;
+
+/// How long an engine has to show that it is still there.
+const BACK: Duration = Duration::from_secs(10);
 
 /// How much of what a leaving machine says is kept, in bytes.
 const LEAVE_KEPT: usize = 8 << 10;
@@ -68,6 +74,11 @@ pub(super) fn ends_at_interrupt(action: &Action) -> bool {
     )
 }
 
+/// Whether the operation is the same when it is done twice: all calls to providers are, what is run in machines may not be.
+fn may_be_repeated(action: &Action) -> bool {
+    !matches!(action, Action::Provision { .. } | Action::Leave { .. })
+}
+
 /// Whether the operation only waits and so takes no place among those that work.
 pub(super) fn only_waits(action: &Action) -> bool {
     matches!(action, Action::AwaitReady { .. } | Action::AwaitDone { .. })
@@ -81,9 +92,22 @@ impl Shared {
         operation: &Operation,
         restart: RestartPolicy,
     ) -> Result<(), EngineError> {
-        match &operation.provider {
-            Some(provider) => self.ask(cx, self.providers.get(provider)?.as_ref(), &operation.action, restart).await,
-            None => self.do_for_all(cx, &operation.action).await,
+        let Some(provider) = &operation.provider else { return self.do_for_all(cx, &operation.action).await };
+        let provider = self.providers.get(provider)?.as_ref();
+        let mut tries = 0;
+        loop {
+            match self.ask(cx, provider, &operation.action, restart).await {
+                // The connection to the engine was lost, not the engine.
+                Err(EngineError::Provider(ProviderError::Unreachable { why, .. }))
+                    if tries < AGAIN
+                        && may_be_repeated(&operation.action)
+                        && provider.probe(&cx.within(BACK)).await.is_ok() =>
+                {
+                    tries += 1;
+                    cx.progress(Progress::step(format!("once more: {why}")));
+                }
+                result => return result,
+            }
         }
     }
 

@@ -66,6 +66,7 @@ pub(crate) fn engine(memory: u64) -> EngineFacts {
         system: None,
         storage: None,
         local: true,
+        ports_here: true,
     }
 }
 

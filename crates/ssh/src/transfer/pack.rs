@@ -62,8 +62,30 @@ impl Parcel {
                 }
                 parcel.walk(path, &root, leave_out)?;
             }
+            UploadSource::Listed(folder, paths) => {
+                parcel.items.push(Item { name: root.clone(), what: What::Folder(folder.clone()) });
+                for path in paths {
+                    let what = parcel.what(folder.join(&path))?;
+                    parcel.items.push(Item { name: root.join(path), what });
+                }
+            }
         }
         Ok(parcel)
+    }
+
+    /// What lies at a path, a link not followed. Its bytes are counted.
+    fn what(&mut self, path: Utf8PathBuf) -> Result<What> {
+        let metadata = fs_err::symlink_metadata(&path).map_err(reading(&path))?;
+        Ok(if metadata.is_dir() {
+            What::Folder(path)
+        } else if metadata.is_symlink() {
+            What::Link(fs_err::read_link(&path).map_err(reading(&path))?, path)
+        } else if metadata.is_file() {
+            self.total += metadata.len();
+            What::File(path)
+        } else {
+            return Err(odd(&path, "it is neither file, folder nor link"));
+        })
     }
 
     /// Adds a folder and all that is in it, in the order of the names.
@@ -79,19 +101,10 @@ impl Parcel {
         self.items.push(Item { name: root.to_owned(), what: What::Folder(folder) });
         for path in entries {
             let name = root.join(path.file_name().unwrap_or_default());
-            let metadata = fs_err::symlink_metadata(&path).map_err(reading(&path))?;
-            let what = if metadata.is_dir() {
-                self.walk(path, &name, leave_out)?;
-                continue;
-            } else if metadata.is_symlink() {
-                What::Link(fs_err::read_link(&path).map_err(reading(&path))?, path)
-            } else if metadata.is_file() {
-                self.total += metadata.len();
-                What::File(path)
-            } else {
-                return Err(odd(&path, "it is neither file, folder nor link"));
-            };
-            self.items.push(Item { name, what });
+            match self.what(path)? {
+                What::Folder(path) => self.walk(path, &name, leave_out)?,
+                what => self.items.push(Item { name, what }),
+            }
         }
         Ok(())
     }

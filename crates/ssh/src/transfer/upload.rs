@@ -21,6 +21,8 @@ pub enum UploadSource {
     /// A folder of this host with all that is in it: files and folders with modes and modification times, links as
     /// links.
     Folder(Utf8PathBuf),
+    /// A folder of this host with these of the things in it, by their paths relative to it, folders before what is in them.
+    Listed(Utf8PathBuf, Vec<Utf8PathBuf>),
     /// A file's content; its mode is 0644 unless [`UploadOptions::mode`] says otherwise.
     Bytes(Bytes),
 }
@@ -57,7 +59,7 @@ pub async fn upload(
 ) -> Result<u64> {
     let doing = format!("uploading to {target}");
     let path = RemotePath::parse(target)?;
-    let kind = if matches!(source, UploadSource::Folder(_)) { "folder" } else { "file" };
+    let kind = if matches!(source, UploadSource::Folder(_) | UploadSource::Listed(..)) { "folder" } else { "file" };
     let owner = options.owner.as_deref().unwrap_or_default();
     if owner.starts_with('-') {
         return Err(SshError::Transfer { doing, why: format!("{owner:?} is no owner") });

@@ -30,6 +30,8 @@ pub enum Need {
     Snapshots,
     Suspension,
     Watch,
+    /// Ports that lead in while a machine runs.
+    Forwards,
 }
 
 /// Why a case did not hold.
@@ -143,6 +145,7 @@ impl Case {
             Need::Dial => provider.dial().is_some(),
             Need::Snapshots => provider.snapshots().is_some(),
             Need::Suspension => provider.suspension().is_some(),
+            Need::Forwards => provider.forwards().is_some(),
             Need::Watch => provider.watch().is_some(),
         })
     }

@@ -25,6 +25,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!(published_on_the_loopback_means_nowhere_else, Dial, Real, Service),
         case!(published_ports_are_seen_by_others),
         case!(a_taken_port_is_an_error_that_says_what_to_do),
+        case!(ports_come_and_go_while_a_machine_runs, Forwards, Dial, Real, Service),
     ]
 }
 
@@ -170,5 +171,33 @@ async fn a_taken_port_is_an_error_that_says_what_to_do(stage: &Stage<'_>) -> Out
     stage.destroy(&first).await?;
     stage.start(&second).await?;
     ensure_eq!(stage.seen(&second).await?.state, MachineState::Running, "the machine that waited for the port is");
+    Ok(())
+}
+
+async fn ports_come_and_go_while_a_machine_runs(stage: &Stage<'_>) -> Outcome {
+    let Some(forwards) = stage.provider.forwards() else { return Ok(()) };
+    let machine = web(stage, "web");
+    let (there, free) = (reference(&machine), free_port().await?);
+    let port = PublishedPort { guest: WEB, host: free, bind: Ipv4Addr::LOCALHOST.into(), protocol: Protocol::Tcp };
+    // Absence is success on the way out, and an error on the way in.
+    forwards.withdraw(&stage.cx, &there, &port).await?;
+    ensure!(forwards.forward(&stage.cx, &there, &port).await.is_err(), "a port leads into a machine that is not there");
+    stage.up(&machine).await?;
+    dial_soon(stage, &machine).await?;
+    for _ in 0..2 {
+        forwards.forward(&stage.cx, &there, &port).await?;
+    }
+    let lost = |error: std::io::Error| Failure::new(format!("connecting to port {free} of this host: {error}"));
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, free)).await.map_err(lost)?;
+    let answer = get_hello(stream).await?;
+    ensure!(answer.ends_with("hello"), "the port answers {answer:?}");
+    for _ in 0..2 {
+        forwards.withdraw(&stage.cx, &there, &port).await?;
+    }
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, free)).await;
+    let _taken = listener.map_err(|error| Failure::new(format!("port {free} was not given up: {error}")))?;
+    let refused = forwards.forward(&stage.cx, &there, &port).await;
+    let hint = refused.err().and_then(|error| error.hint().map(str::to_owned)).unwrap_or_default();
+    ensure!(hint.contains(&free.to_string()), "about a taken port it is said {hint:?}");
     Ok(())
 }

@@ -21,7 +21,7 @@ use tokio::{io::AsyncWriteExt, time::Instant};
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The pause between two looks.
-const PAUSE: Duration = Duration::from_millis(50);
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// A provider and what a case makes of it.
 pub(super) struct Stage<'a> {

@@ -1,0 +1,190 @@
+//! The engine in a virtual machine of rig's own: the machine is brought up like any other, from a workspace file in the user's data
+//! folder.
+
+use crate::{
+    app::{App, FILE, HostBoxes},
+    cli::Execution,
+    commands::up,
+    engine_choice::Start,
+    failure::Failure,
+    providers,
+};
+use camino::Utf8PathBuf;
+use rig_engine::{DestroyOptions, Selection, Session, UpOptions, reconcile};
+use rig_engine_vm::{Size, VmHost};
+use rig_model::{MachineState, Name, Workspace};
+use rig_provider_api::{ObserveScope, Provider};
+use rig_provider_docker::{DockerProvider, EngineAddress, Hosted, Transport};
+use rig_state::{Layout, Scale};
+use std::{sync::Arc, time::Duration};
+
+/// What names it where engines are named.
+pub(crate) const NAME: &str = "vm";
+
+/// How long the hypervisor may take to say what is there.
+const OBSERVE: Duration = Duration::from_secs(60);
+
+/// How long the engine has to answer, and to be asked for its containers.
+const CONNECT: Duration = Duration::from_secs(120);
+
+const EXECUTION: Execution = Execution { no_parallel: false, jobs: 8, dry_run: false };
+
+/// Connects to the engine in its machine; makes and starts the machine where that is wanted. A new one has room for the workspace.
+pub(crate) async fn connect(
+    app: &App,
+    workspace: Option<&Workspace>,
+    start: Start,
+    chosen_by: &str,
+) -> Result<DockerProvider, Failure> {
+    let vm = Vm::new(app)?;
+    if start == Start::IfNeeded {
+        vm.write_file(workspace).await?;
+    }
+    let session = vm.session()?;
+    let state = match &session {
+        Some(session) => vm.state(session).await?,
+        None => None,
+    };
+    let runs = state == Some(MachineState::Running);
+    let session = match (session, start) {
+        (Some(session), _) if runs => session,
+        (Some(session), Start::IfNeeded) => {
+            app.ui.say("starting the virtual machine of the container engine");
+            vm.up(&session).await?;
+            session
+        }
+        _ => return Err(stopped(state)),
+    };
+    let cx = app.context(CONNECT);
+    let host = VmHost::new(session)?;
+    host.check_clock(&cx).await?;
+    let address =
+        EngineAddress { transport: Transport::Hosted(Hosted(Arc::new(host))), chosen_by: chosen_by.to_owned() };
+    let provider = DockerProvider::connect(&cx, address).await?;
+    if !runs {
+        provider.publish_running(&cx).await?;
+    }
+    Ok(provider)
+}
+
+/// Stops the machine, with all containers in it; `false` when it does not run.
+pub(crate) async fn stop(app: &App) -> Result<bool, Failure> {
+    let Some((vm, session)) = Vm::there(app)? else { return Ok(false) };
+    let _lock = vm.app.lock(&vm.layout, "rig engine stop").await?;
+    let observed = session.observe(&vm.app.context(OBSERVE), ObserveScope::MACHINES).await?;
+    let plan = reconcile::halt(&session.workspace, &observed, &Selection::All);
+    let any = !plan.operations.is_empty();
+    vm.carry_out(&session, &plan).await?;
+    Ok(any)
+}
+
+/// Whether there is a machine, or a part of one.
+pub(crate) fn is_there(app: &App) -> bool {
+    app.settings.dirs.engine_vm().is_dir()
+}
+
+/// Removes the machine with everything in it, its box and its file.
+pub(crate) async fn destroy(app: &App) -> Result<(), Failure> {
+    let Some((vm, session)) = Vm::there(app)? else { return Ok(()) };
+    let lock = vm.app.lock(&vm.layout, "rig engine destroy").await?;
+    let cx = vm.app.context(OBSERVE);
+    let observed = session.observe(&cx, ObserveScope::ALL).await?;
+    let plan = reconcile::destroy(&session.workspace, &observed, &Selection::All, DestroyOptions { volumes: true });
+    vm.carry_out(&session, &plan).await?;
+    if let Some(images) = vm.qemu.images() {
+        let own = |name: &rig_model::BoxName| session.workspace.boxes.contains_key(name);
+        for seen in images.list(&cx).await?.iter().filter(|seen| own(&seen.name)) {
+            images.remove(&cx, &seen.image).await?;
+        }
+    }
+    drop(lock);
+    let folder = app.settings.dirs.engine_vm();
+    fs_err::remove_dir_all(folder).map_err(|error| Failure::host(format!("removing the file of the machine: {error}")))
+}
+
+/// What is needed to work with the machine.
+struct Vm {
+    app: App,
+    folder: Utf8PathBuf,
+    layout: Layout,
+    qemu: Arc<dyn Provider>,
+}
+
+impl Vm {
+    fn new(app: &App) -> Result<Self, Failure> {
+        let qemu =
+            providers::qemu(app).ok_or_else(|| providers::no_qemu(app, "an engine in a virtual machine needs QEMU"))?;
+        let folder = app.settings.dirs.engine_vm();
+        // What the user says of the own workspace is not meant for this one.
+        let mut own = app.clone();
+        own.global.workspace = None;
+        own.global.variables.clear();
+        own.no_cache = false;
+        own.once_more = false;
+        if own.ui.is_json() {
+            own.ui = own.ui.inner();
+        }
+        Ok(Self { app: own, layout: Layout::new(&folder), folder, qemu })
+    }
+
+    /// The machine, if there is one.
+    fn there(app: &App) -> Result<Option<(Self, Session)>, Failure> {
+        if !is_there(app) {
+            return Ok(None);
+        }
+        let vm = Self::new(app)?;
+        Ok(vm.session()?.map(|session| (vm, session)))
+    }
+
+    fn file(&self) -> Utf8PathBuf {
+        self.folder.join(FILE)
+    }
+
+    /// Writes the file of a new machine.
+    async fn write_file(&self, workspace: Option<&Workspace>) -> Result<(), Failure> {
+        if self.file().is_file() {
+            return Ok(());
+        }
+        let facts = self.qemu.probe(&self.app.context(OBSERVE)).await?;
+        let docker = Name::new(providers::DOCKER).map_err(|error| Failure::host(error.to_string()))?;
+        let size = Size::of(workspace, &docker, facts.memory, (facts.cpus.0 / 1000) as usize);
+        rig_state::create_folder(&self.folder)?;
+        rig_state::write_atomically(&self.file(), rig_engine_vm::file(size).as_bytes(), rig_state::Access::Default)?;
+        Ok(())
+    }
+
+    /// The machine's workspace; nothing before it has a file.
+    fn session(&self) -> Result<Option<Session>, Failure> {
+        if !self.file().is_file() {
+            return Ok(None);
+        }
+        let loaded = self.app.load(&self.file(), &Scale::default())?;
+        let proxies = self.app.trust(&loaded.workspace).proxies;
+        Ok(Some(Session::new(loaded.workspace, loaded.folder, [self.qemu.clone()], proxies, self.layout.clone())))
+    }
+
+    async fn state(&self, session: &Session) -> Result<Option<MachineState>, Failure> {
+        let observed = session.observe(&self.app.context(OBSERVE), ObserveScope::MACHINES).await?;
+        Ok(observed.machines.iter().find(|seen| seen.id == rig_engine_vm::machine()).map(|seen| seen.state))
+    }
+
+    async fn up(&self, session: &Session) -> Result<(), Failure> {
+        let _lock = self.app.lock(&self.layout, "rig engine start").await?;
+        let prepared = up::prepare(&self.app, session, &self.layout, &[], &UpOptions::default()).await?;
+        let report = self.app.execute(session, &self.layout, prepared.boxes, &prepared.plan, &EXECUTION).await?;
+        self.app.conclude(&report)
+    }
+
+    async fn carry_out(&self, session: &Session, plan: &rig_model::Plan) -> Result<(), Failure> {
+        let report = self.app.execute(session, &self.layout, HostBoxes::new(), plan, &EXECUTION).await?;
+        self.app.conclude(&report)
+    }
+}
+
+fn stopped(state: Option<MachineState>) -> Failure {
+    let how = state.map_or_else(|| "is not there".to_owned(), |state| format!("is {state}"));
+    Failure::Host {
+        message: format!("the virtual machine of the container engine {how}"),
+        hint: Some("`rig engine start --engine vm` starts it, and so does `rig up`".to_owned()),
+    }
+}
