@@ -20,7 +20,7 @@ use rig_model::{
     BoxName, BoxSource, Event, HostTrust, MachineSpec, Observed, ObservedBox, Plan, ProviderId, Workspace,
 };
 use rig_provider_api::{Context, Images, Provider};
-use rig_state::{Layout, LockOwner, Patience, Scale, WorkspaceLock};
+use rig_state::{KnownWorkspace, Layout, LockOwner, Patience, Scale, WorkspaceLock};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// The name of the file that is looked for.
@@ -116,7 +116,10 @@ impl App {
         // A file that cannot be read is said at once, not after a wait.
         let layout = self.open()?.layout;
         let lock = self.lock(&layout, command).await?;
-        Ok((self.open()?, Some(lock)))
+        let opened = self.open()?;
+        let known = KnownWorkspace { file: self.file()?, used: jiff::Timestamp::now() };
+        known.save(&self.settings.dirs, &opened.loaded.workspace.name)?;
+        Ok((opened, Some(lock)))
     }
 
     /// Reads the file with the given counts.

@@ -83,6 +83,8 @@ pub(crate) enum Command {
     /// Lists machines
     #[command(visible_alias = "ps")]
     Status(Targets),
+    /// Lists the machines of all workspaces
+    GlobalStatus,
     /// Runs the file's checks
     Check(Check),
     /// Runs a command inside a machine
@@ -125,6 +127,8 @@ pub(crate) enum Command {
     /// Boxes: those of the file, and the stored ones that virtual machines are made of
     #[command(subcommand)]
     Box(Boxes),
+    /// Makes a box file of a virtual machine
+    Package(PackageMachine),
     /// The engine that containers run in
     #[command(subcommand)]
     Engine(Engine),
@@ -293,6 +297,18 @@ pub(crate) struct Upload {
     /// Writes as root
     #[arg(long)]
     pub(crate) sudo: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PackageMachine {
+    /// The machine [default: the only mutable one]
+    pub(crate) machine: Option<String>,
+    /// Where the box file goes
+    #[arg(short, long, value_name = "FILE", default_value = "package.box")]
+    pub(crate) output: Utf8PathBuf,
+    /// Overwrites a file that is there
+    #[arg(short, long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod doctor;
 mod drift;
 mod engine;
 mod exec;
+mod global_status;
 mod halt;
 mod init;
 mod logs;
@@ -40,6 +41,7 @@ pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
         Command::Exec(arguments) => exec::run(app, arguments).await,
         Command::Ssh(arguments) => ssh::run(app, arguments).await,
         Command::SshConfig(arguments) => ssh_config::run(app, &arguments).await,
+        Command::GlobalStatus => global_status::run(app).await,
         Command::Upload(arguments) => upload::run(app, &arguments).await,
         Command::Provision(arguments) => provision::run(app, &arguments).await,
         Command::Logs(arguments) => logs::run(app, &arguments).await,
@@ -55,6 +57,7 @@ pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
         Command::Halt(arguments) => halt::run(app, &arguments).await,
         Command::Destroy(arguments) => destroy::run(app, &arguments).await,
         Command::Box(arguments) => boxes::run(app, arguments).await,
+        Command::Package(arguments) => boxes::package::run(app, &arguments).await,
         Command::Engine(arguments) => engine::run(app, &arguments).await,
         Command::Doctor(arguments) => doctor::run(app, &arguments).await,
         Command::Completions { shell } => {

@@ -142,7 +142,46 @@ fn machines_of_virtualbox_live_as_vagrants_users_know_it() {
     lab.ok(&["reload", "web"]);
     assert_eq!(virtualbox.shell("web", "cat /srv/site/kept"), "kept\n");
 
+    // A box of it, which lets in whoever has the published key; the machine itself does not afterwards.
+    let package = lab.folder.path().join("web.box");
+    let made = lab.ok(&["package", "web", "-o", package.to_str().unwrap(), "--json"]).stdout;
+    let made: serde_json::Value = serde_json::from_str(made.lines().last().unwrap()).unwrap();
+    assert_eq!(made["size_bytes"].as_u64(), Some(std::fs::metadata(&package).unwrap().len()));
+    assert_eq!(lab.fact("lab/web", "state"), "running");
+    let keys = virtualbox.shell("web", "cat /home/vagrant/.ssh/authorized_keys");
+    assert!(keys.contains(&format!("rig {}", lab.name)) && !keys.contains("vagrant insecure"), "{keys}");
+    let twice = lab.run(&["package", "web", "-o", package.to_str().unwrap()]).code(1);
+    assert!(twice.stderr.contains("web.box"), "{}", twice.stderr);
+
     lab.ok(&["destroy", "-f"]);
+    assert_eq!(virtualbox.left(), Vec::<String>::new());
+}
+
+/// Machines of a box that was made of a machine, again and again. Ten minutes: not part of the gate.
+#[test]
+#[ignore = "ten minutes where every processor is interpreted"]
+fn ten_ups_in_a_row_let_somebody_in() {
+    let text = r#"
+box "tiny" { stored "lab/tiny"; }
+topology "lab" idiom="mutable" {
+    machine "web" { provider "virtualbox"; box "tiny"; limits memory="128MiB"; }
+}
+"#;
+    let virtualbox = VirtualBox::new("vbox-ten", text);
+    let lab = &virtualbox.lab;
+    lab.ok(&["up"]);
+    virtualbox.shell("web", "echo packaged >/etc/origin");
+    let package = lab.folder.path().join("web.box");
+    lab.ok(&["package", "-o", package.to_str().unwrap()]);
+    lab.ok(&["destroy", "-f"]);
+    lab.ok(&["box", "add", package.to_str().unwrap(), "--name", "lab/mine", "--version", "1.0"]);
+    lab.write(&text.replace("lab/tiny", "lab/mine"));
+    for round in 1..=10 {
+        lab.ok(&["up"]);
+        let said = lab.ok(&["ssh", "web", "-c", "cat /etc/origin"]).stdout;
+        assert_eq!(said, "packaged\n", "up number {round}");
+        lab.ok(&["destroy", "-f"]);
+    }
     assert_eq!(virtualbox.left(), Vec::<String>::new());
 }
 

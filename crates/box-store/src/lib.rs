@@ -39,7 +39,7 @@ pub use metadata::{Metadata, MetadataDisk};
 pub use names::{Architecture, BoxKey, BoxProvider, NameError, StoreName};
 pub use record::{Record, StoredFile, StoredLink};
 pub use store::{
-    AddRequest, Added, Age, BoxContent, BoxStore, Change, Filter, Listing, Pruned, Repackaged, StoreSettings,
+    AddRequest, Added, Age, BoxContent, BoxStore, Change, Filter, Listing, Package, Pruned, Repackaged, StoreSettings,
     StoredBox, StoredFor, Unreadable, VAGRANT_CLOUD, Verdict,
 };
 pub use vagrantfile::VagrantfileFacts;

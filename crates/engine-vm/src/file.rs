@@ -68,7 +68,8 @@ topology "engine" idiom="mutable" {{
         service "dockerd" {{
             command "/usr/sbin/dockerd" "--group" "rig" "--host" "unix://{SOCKET}"
         }}
-        ready every="300ms" {{ exec "test" "-S" "{SOCKET}"; }}
+        // The socket is there before anybody answers at it.
+        ready every="500ms" {{ exec "docker" "--host" "unix://{SOCKET}" "version"; }}
         ready-timeout "5m"
     }}
 }}

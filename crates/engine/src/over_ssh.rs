@@ -10,12 +10,12 @@ use rig_model::{
 };
 use rig_provider_api::{
     Changes, Context, Dial, DialStream, Doors, Endpoint, Exec, ExecEvent, ExecRequest, ExecSession, FieldIssue,
-    Forwards, Images, Logs, MachineRef, Networks, ObserveScope, Provider, ProviderError, Result, Snapshots, StopMode,
-    Suspension, Terminal, Usage, Volumes, Watch,
+    Forwards, Images, Logs, MachineRef, Networks, ObserveScope, Packaging, Provider, ProviderError, Result, Snapshots,
+    StopMode, Suspension, Terminal, Usage, Volumes, Watch,
 };
 use rig_ssh::{Event, ExecCommand, quote};
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -228,6 +228,9 @@ impl Provider for OverSsh {
     fn validate(&self, machine: &MachineSpec) -> Vec<FieldIssue> {
         self.inner.validate(machine)
     }
+    async fn workspaces(&self, cx: &Context) -> Result<BTreeSet<Name>> {
+        self.inner.workspaces(cx).await
+    }
     async fn observe(&self, cx: &Context, workspace: &Name, scope: ObserveScope) -> Result<Observed> {
         self.inner.observe(cx, workspace, scope).await
     }
@@ -300,6 +303,9 @@ impl Provider for OverSsh {
     }
     fn forwards(&self) -> Option<&dyn Forwards> {
         self.inner.forwards()
+    }
+    fn packaging(&self) -> Option<&dyn Packaging> {
+        self.inner.packaging()
     }
     fn watch(&self) -> Option<&dyn Watch> {
         self.inner.watch()

@@ -230,6 +230,18 @@ impl UserDirs {
         self.data.join("virtualbox")
     }
 
+    /// The folder that says where workspaces lie.
+    #[must_use]
+    pub fn known_workspaces(&self) -> Utf8PathBuf {
+        self.data.join("workspaces")
+    }
+
+    /// Where a workspace lies.
+    #[must_use]
+    pub fn known_workspace(&self, workspace: &Name) -> Utf8PathBuf {
+        self.known_workspaces().join(format!("{workspace}.json"))
+    }
+
     /// The folder with the workspace of the virtual machine that an engine runs in.
     #[must_use]
     pub fn engine_vm(&self) -> Utf8PathBuf {

@@ -16,6 +16,10 @@ pub struct MachineRecord {
     pub host_keys: Vec<String>,
     /// Provisioning steps that succeeded.
     pub steps: Vec<StepRecord>,
+    /// Whether the machine lets in everybody who has the key that is published for boxes: a box is being made of it. The next
+    /// connection ends that.
+    #[serde(default)]
+    pub published: bool,
 }
 
 impl MachineRecord {

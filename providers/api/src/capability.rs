@@ -3,7 +3,7 @@
 use crate::{Context, MachineRef, ProviderError, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use rig_model::{
@@ -233,6 +233,23 @@ pub trait Suspension: Send + Sync {
     /// Lets a machine go on. One that runs is success; one that was stopped is an error. Stopping a suspended machine makes it
     /// forget what it held in memory.
     async fn resume(&self, cx: &Context, machine: &MachineRef) -> Result<()>;
+}
+
+/// What was written of a machine to make a box of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackagedFiles {
+    /// What such boxes are made for, in the words of boxes (`virtualbox`).
+    pub kind: &'static str,
+    /// The address of the first network card, as boxes write it: twelve hexadecimal digits.
+    pub mac: Option<String>,
+}
+
+/// Machines as boxes, from which others are made elsewhere.
+#[async_trait]
+pub trait Packaging: Send + Sync {
+    /// Writes what a box of a machine consists of into an empty folder: its description and its disks as they are now, without
+    /// anything of this host. The machine must not run. What a call wrote that failed or was cut is the caller's to remove.
+    async fn package(&self, cx: &Context, machine: &MachineRef, folder: &Utf8Path) -> Result<PackagedFiles>;
 }
 
 /// A path that a machine has otherwise than its box.

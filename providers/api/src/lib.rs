@@ -14,8 +14,8 @@ mod usage;
 pub use capability::{
     BoxTag, Briefing, BuildRequest, ByteStream, CardAddress, Changes, Connection, Dial, DialStream, Door, DoorKeys,
     Doors, EngineHost, Exec, ExecEvent, ExecRequest, ExecSession, FolderMount, Forwards, Images, KnownBy, LogEvent,
-    LogRequest, Logs, MachineEvent, MachineEventKind, Networks, PathChange, PathChangeKind, Snapshots, StoredDisk,
-    StoredFiles, Suspension, Terminal, Volumes, Watch,
+    LogRequest, Logs, MachineEvent, MachineEventKind, Networks, PackagedFiles, Packaging, PathChange, PathChangeKind,
+    Snapshots, StoredDisk, StoredFiles, Suspension, Terminal, Volumes, Watch,
 };
 pub use context::{Context, NoProgress, ProgressSink};
 pub use error::{ProviderError, Result};

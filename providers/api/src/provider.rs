@@ -1,12 +1,12 @@
 //! The trait that every backend implements.
 
 use crate::{
-    Changes, Context, Dial, Doors, Exec, Forwards, Images, Logs, Networks, Result, Snapshots, Suspension, Usage,
-    Volumes, Watch,
+    Changes, Context, Dial, Doors, Exec, Forwards, Images, Logs, Networks, Packaging, Result, Snapshots, Suspension,
+    Usage, Volumes, Watch,
 };
 use async_trait::async_trait;
 use rig_model::{EngineFacts, MachineId, MachineSpec, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// A backend that brings machines up.
 ///
@@ -23,6 +23,9 @@ pub trait Provider: Send + Sync {
 
     /// What this backend cannot do of a machine; all issues at once, no side effects.
     fn validate(&self, machine: &MachineSpec) -> Vec<FieldIssue>;
+
+    /// The names of the workspaces that have machines here, whoever's file declares them.
+    async fn workspaces(&self, cx: &Context) -> Result<BTreeSet<Name>>;
 
     /// Everything that carries the workspace's label.
     async fn observe(&self, cx: &Context, workspace: &Name, scope: ObserveScope) -> Result<Observed>;
@@ -87,6 +90,10 @@ pub trait Provider: Send + Sync {
     }
     /// Machines that stop in the middle and go on later.
     fn suspension(&self) -> Option<&dyn Suspension> {
+        None
+    }
+    /// Machines as boxes.
+    fn packaging(&self) -> Option<&dyn Packaging> {
         None
     }
     /// Ports of this host that are made to lead into machines while they run.

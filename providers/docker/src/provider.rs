@@ -18,7 +18,7 @@ use rig_provider_api::{
     ProviderError, Result, Snapshots, StopMode, Suspension, Usage, Volumes, Watch,
 };
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
@@ -224,6 +224,17 @@ impl Provider for DockerProvider {
             });
         }
         issues
+    }
+
+    async fn workspaces(&self, cx: &Context) -> Result<BTreeSet<Name>> {
+        let doing = "listing the engine's containers";
+        let filters = HashMap::from([("label".to_owned(), vec![labels::WORKSPACE.to_owned()])]);
+        let options = ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
+        let list = async {
+            self.docker.list_containers(Some(options)).await.map_err(|error| error::failure(doing, "", error))
+        };
+        let containers = cx.run(doing, list).await?;
+        Ok(containers.iter().filter_map(|summary| labels::name(summary.labels.as_ref()?, labels::WORKSPACE)).collect())
     }
 
     async fn observe(&self, cx: &Context, workspace: &Name, scope: ObserveScope) -> Result<Observed> {

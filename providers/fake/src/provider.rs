@@ -7,6 +7,7 @@ use rig_provider_api::{
     Changes, Context, Dial, Endpoint, Exec, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider,
     Result, Snapshots, StopMode, Suspension, Usage, Volumes, Watch,
 };
+use std::collections::BTreeSet;
 
 #[async_trait]
 impl Provider for FakeProvider {
@@ -20,6 +21,12 @@ impl Provider for FakeProvider {
 
     fn validate(&self, _: &MachineSpec) -> Vec<FieldIssue> {
         self.engine.lock().issues.clone()
+    }
+
+    async fn workspaces(&self, cx: &Context) -> Result<BTreeSet<Name>> {
+        let work =
+            async { Ok(self.engine.lock().world.machines.keys().map(|(workspace, _)| workspace.clone()).collect()) };
+        self.engine.call(cx, Verb::Observe, "", work).await
     }
 
     async fn observe(&self, cx: &Context, workspace: &Name, scope: ObserveScope) -> Result<Observed> {

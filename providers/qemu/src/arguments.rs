@@ -53,9 +53,10 @@ impl Start<'_> {
         }
         words.pair("-display", "none");
         words.pair("-machine", BOARD);
-        words.0.extend(self.accelerator.arguments().map(str::to_owned));
         // Parts of a processor are rounded up: there are no half ones.
-        words.pair("-smp", record.cpus.0.div_ceil(1000).max(1).to_string());
+        let processors = record.cpus.0.div_ceil(1000).max(1);
+        words.0.extend(self.accelerator.arguments(processors).map(str::to_owned));
+        words.pair("-smp", processors.to_string());
         words.pair("-m", format!("{}M", record.memory.0 >> 20));
         if cfg!(target_os = "linux") {
             // No old system calls, and no more of the host's processors and memory than it has. Other systems have no such filter.

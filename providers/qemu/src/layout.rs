@@ -16,6 +16,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rig_hypervisor::{Networks, files};
 use rig_model::{BoxName, Digest, MachineId, Name};
 use rig_provider_api::{MachineRef, Result};
+use std::collections::BTreeSet;
 
 /// What the name of a folder begins with that is being made or removed. Names of workspaces and boxes begin with a letter.
 const MAKING: &str = ".making-";
@@ -36,8 +37,14 @@ impl QemuLayout {
     /// Whether there are machines of a workspace.
     #[must_use]
     pub fn has_machines(&self, workspace: &Name) -> bool {
+        self.workspaces().contains(workspace)
+    }
+
+    /// The workspaces that have machines.
+    pub(crate) fn workspaces(&self) -> BTreeSet<Name> {
         let names = files::names(&self.machines()).unwrap_or_default();
-        names.iter().any(|name| name.split('.').next() == Some(workspace.as_str()))
+        // What is being made begins with a dot.
+        names.iter().filter_map(|name| Name::new(name.split('.').next()?).ok()).collect()
     }
 
     pub(crate) fn boxes(&self) -> Utf8PathBuf {

@@ -8,7 +8,7 @@ use rig_provider_api::{
     Context, Doors, Endpoint, FieldIssue, Forwards, Images, Logs, MachineRef, Networks, ObserveScope, Provider, Result,
     StopMode, Suspension,
 };
-use std::{sync::Arc, thread};
+use std::{collections::BTreeSet, sync::Arc, thread};
 use tokio::{process::Command, sync::OnceCell};
 
 /// Where SSH servers listen.
@@ -74,6 +74,11 @@ impl Provider for QemuProvider {
             issues.push(issue("ssh", "the box lets nobody in as root", hint));
         }
         issues
+    }
+
+    async fn workspaces(&self, cx: &Context) -> Result<BTreeSet<Name>> {
+        let (doing, layout) = ("listing virtual machines", self.layout.clone());
+        cx.run(doing, files::blocking(doing, move || Ok(layout.workspaces()))).await
     }
 
     async fn observe(&self, cx: &Context, workspace: &Name, scope: ObserveScope) -> Result<Observed> {

@@ -16,6 +16,7 @@ use camino::Utf8PathBuf;
 use rig_hypervisor::{Networks, files};
 use rig_model::{BoxName, Digest, Name};
 use rig_provider_api::{MachineRef, Result};
+use std::collections::BTreeSet;
 
 /// What the names of masters begin with. Names of workspaces hold no dots, those of machines do.
 const MASTER: &str = "rig-box-";
@@ -67,6 +68,11 @@ impl VirtualBoxLayout {
         let mut names = self.names(&self.identities());
         names.retain(|name| owner(name).is_some());
         names
+    }
+
+    /// The workspaces that have machines.
+    pub(crate) fn workspaces(&self) -> BTreeSet<Name> {
+        self.every_machine().iter().filter_map(|name| Name::new(owner(name)?).ok()).collect()
     }
 
     /// The master of a box by the box's reference.

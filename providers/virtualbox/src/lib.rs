@@ -12,6 +12,7 @@ mod life;
 mod networks;
 mod observe;
 mod output;
+mod packaging;
 mod programs;
 mod provider;
 mod registry;

@@ -10,10 +10,11 @@ use async_trait::async_trait;
 use rig_hypervisor::{files, host_memory, issue, issues};
 use rig_model::{EngineFacts, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
 use rig_provider_api::{
-    Context, Doors, Endpoint, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider, ProviderError,
-    Result, Snapshots, StopMode, Suspension,
+    Context, Doors, Endpoint, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Packaging, Provider,
+    ProviderError, Result, Snapshots, StopMode, Suspension,
 };
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex},
     thread,
 };
@@ -97,6 +98,11 @@ impl Provider for VirtualBoxProvider {
         issues
     }
 
+    async fn workspaces(&self, cx: &Context) -> Result<BTreeSet<Name>> {
+        let (doing, layout) = ("listing machines", self.layout.clone());
+        cx.run(doing, files::blocking(doing, move || Ok(layout.workspaces()))).await
+    }
+
     async fn observe(&self, cx: &Context, workspace: &Name, scope: ObserveScope) -> Result<Observed> {
         self.observe_all(cx, workspace, scope).await
     }
@@ -147,6 +153,10 @@ impl Provider for VirtualBoxProvider {
     }
 
     fn suspension(&self) -> Option<&dyn Suspension> {
+        Some(self)
+    }
+
+    fn packaging(&self) -> Option<&dyn Packaging> {
         Some(self)
     }
 }

@@ -4,6 +4,7 @@ mod add;
 mod build;
 mod images;
 mod list;
+pub(super) mod package;
 mod prune;
 mod stored;
 mod update;

@@ -1,6 +1,9 @@
 //! Work in the store, told like the operations of a plan.
 
-use crate::{app::App, failure::Failure};
+use crate::{
+    app::App,
+    failure::{ExitCode, Failure},
+};
 use rig_box_store::StoreError;
 use rig_engine::EventSink;
 use rig_model::{Event, OpId, Outcome, Phase, Progress, seconds};
@@ -12,6 +15,24 @@ use std::{
 
 /// How long one box may take: large ones come over slow lines.
 pub(super) const LIMIT: Duration = Duration::from_secs(24 * 3600);
+
+/// Why a piece of work was not done.
+pub(super) trait Trouble: std::fmt::Display {
+    /// Whether the user ended it.
+    fn is_cancelled(&self) -> bool;
+}
+
+impl Trouble for StoreError {
+    fn is_cancelled(&self) -> bool {
+        self.is_cancelled()
+    }
+}
+
+impl Trouble for Failure {
+    fn is_cancelled(&self) -> bool {
+        self.exit_code() == ExitCode::Interrupted
+    }
+}
 
 /// Several pieces of work, one after the other.
 pub(super) struct Work<'a> {
@@ -43,12 +64,12 @@ impl<'a> Work<'a> {
     }
 
     /// Does one piece.
-    pub(super) async fn run<T, F: Future<Output = Result<T, StoreError>>>(
+    pub(super) async fn run<T, E: Trouble, F: Future<Output = Result<T, E>>>(
         &mut self,
         title: String,
         phase: Phase,
         work: impl FnOnce(Context) -> F,
-    ) -> Result<T, StoreError> {
+    ) -> Result<T, E> {
         let (sink, op) = (self.app.ui.sink(), OpId(self.next));
         self.next += 1;
         let began = Instant::now();
@@ -80,7 +101,7 @@ impl<'a> Work<'a> {
 }
 
 /// One piece of work that stands alone.
-pub(super) async fn alone<T, F: Future<Output = Result<T, StoreError>>>(
+pub(super) async fn alone<T, E: Trouble + Into<Failure>, F: Future<Output = Result<T, E>>>(
     app: &App,
     title: String,
     phase: Phase,
@@ -89,7 +110,7 @@ pub(super) async fn alone<T, F: Future<Output = Result<T, StoreError>>>(
     let mut told = Work::begin(app, 1);
     let result = told.run(title, phase, work).await;
     told.end();
-    Ok(result?)
+    result.map_err(Into::into)
 }
 
 /// Short work that blocks.

@@ -42,14 +42,29 @@ impl BoxStore {
 }
 
 fn repackage(stored: &StoredBox, output: &Utf8Path, force: bool, cx: &Context) -> Result<Repackaged> {
-    if !force && output.exists() {
-        return Err(StoreError::Exists { path: output.to_owned() });
-    }
+    refuse_to_overwrite(output, force)?;
     let verdict = verify::verify(stored, cx)?;
     if !verdict.changes.is_empty() {
         let changes = verdict.changes.iter().map(ToString::to_string).collect();
         return Err(StoreError::Changed { key: Box::new(verdict.key), changes });
     }
+    let content = Unpacked { files: stored.record.files.clone(), links: stored.record.links.clone() };
+    write(&stored.folder, &content, output, force, cx)
+}
+
+/// Says that there is a file already, before work is done for it.
+pub(super) fn refuse_to_overwrite(output: &Utf8Path, force: bool) -> Result<()> {
+    if !force && output.exists() { Err(StoreError::Exists { path: output.to_owned() }) } else { Ok(()) }
+}
+
+/// Writes the files of a folder as a box. It is there whole or not at all.
+pub(super) fn write(
+    from: &Utf8Path,
+    content: &Unpacked,
+    output: &Utf8Path,
+    force: bool,
+    cx: &Context,
+) -> Result<Repackaged> {
     let fail = || StoreError::file(format!("writing {output}"));
     let folder = output.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
     let mut builder = tempfile::Builder::new();
@@ -59,9 +74,8 @@ fn repackage(stored: &StoredBox, output: &Utf8Path, force: bool, cx: &Context) -
         builder.permissions(permissions);
     }
     let mut file = builder.tempfile_in(folder).map_err(fail())?;
-    let mut watch = Watch::new(cx, "packing", Some(stored.record.size()));
-    let content = Unpacked { files: stored.record.files.clone(), links: stored.record.links.clone() };
-    archive::pack(&stored.folder, &content, BufWriter::new(file.as_file_mut()), &mut watch)?;
+    let mut watch = Watch::new(cx, "packing", Some(content.files.iter().map(|file| file.size).sum()));
+    archive::pack(from, content, BufWriter::new(file.as_file_mut()), &mut watch)?;
     file.as_file().sync_all().map_err(fail())?;
     let mut written = fs_err::File::open(file.path()).map_err(fail())?;
     let size = written.metadata().map_err(fail())?.len();

@@ -301,11 +301,12 @@ impl Access {
             },
             None => enrol::enrol(provider.as_ref(), cx, &reference, &ssh.user, &public).await?,
         };
-        let record = MachineRecord { native: native.clone(), host_keys: host_keys.clone(), steps: Vec::new() };
+        let record = MachineRecord { native: native.clone(), host_keys: host_keys.clone(), ..MachineRecord::default() };
         self.update(machine, move |known| {
             // Steps are those of the machine that they were done on.
             if known.native != native {
                 known.steps.clear();
+                known.published = false;
             }
             known.native = native;
             known.host_keys = host_keys;
@@ -316,14 +317,56 @@ impl Access {
 
     async fn connect(&self, cx: &Context, machine: &MachineId, ssh: &SshSpec) -> Result<rig_ssh::Session, EngineError> {
         let record = self.record(cx, machine).await?;
-        match self.attempt(cx, machine, ssh, &record).await {
+        let session = match self.attempt(cx, machine, ssh, &record).await {
             // The key may be newer than the machine: the workspace's folder was removed, or came from elsewhere.
             Err(EngineError::Ssh { error: SshError::Refused { .. }, .. }) => {
                 let record = self.enrol(cx, machine, ssh, record.native).await?;
                 self.attempt(cx, machine, ssh, &record).await
             }
             result => result,
+        }?;
+        if record.published {
+            self.lock_up(cx, machine, &session).await?;
+            self.update(machine, |known| known.published = false).await?;
         }
+        Ok(session)
+    }
+
+    /// Lets in everybody who has the published key, beside the workspace: whoever makes a machine of the box that this one becomes
+    /// has to get in. It is written down first, so that the next connection ends it, whatever happens.
+    ///
+    /// # Errors
+    /// When the machine cannot be entered, or refuses.
+    pub(crate) async fn publish(&self, cx: &Context, machine: &MachineId) -> Result<(), EngineError> {
+        let session = self.session(cx, machine).await?;
+        self.update(machine, |known| known.published = true).await?;
+        let doing = format!("letting the published key into machine {machine}");
+        self.tell(cx, machine, &session, &doing, &well_known::addition()).await
+    }
+
+    /// Takes the published key out of a machine.
+    async fn lock_up(&self, cx: &Context, machine: &MachineId, session: &rig_ssh::Session) -> Result<(), EngineError> {
+        let public = self.keys().await?.public_line().map_err(|error| EngineError::ssh(machine, error))?;
+        let doing = format!("replacing the published key of machine {machine}");
+        self.tell(cx, machine, session, &doing, &well_known::replacement(&public)).await
+    }
+
+    /// Runs a line of rig's own, which must succeed.
+    async fn tell(
+        &self,
+        cx: &Context,
+        machine: &MachineId,
+        session: &rig_ssh::Session,
+        doing: &str,
+        line: &str,
+    ) -> Result<(), EngineError> {
+        let run = async { session.run(line, None, SAID).await.map_err(|error| ProviderError::failed(doing, error)) };
+        let outcome = cx.run(doing, run).await?;
+        if outcome.success() {
+            return Ok(());
+        }
+        let why = String::from_utf8_lossy(&outcome.stderr).trim().to_owned();
+        Err(EngineError::NotEnrolled { machine: machine.clone(), why })
     }
 
     async fn attempt(
@@ -345,7 +388,6 @@ impl Access {
     async fn meet(&self, cx: &Context, machine: &MachineId, ssh: &SshSpec) -> Result<String, EngineError> {
         let failed = |error| EngineError::ssh(machine, error);
         let own = self.keys().await?;
-        let public = own.public_line().map_err(failed)?;
         let published = well_known::published().map_err(failed)?;
         // The own key first: a meeting that was cut may have replaced the other one.
         let identity = Identity::Keys(vec![own.clone(), published]);
@@ -361,17 +403,8 @@ impl Access {
             },
             error => error,
         })?;
-        let doing = format!("replacing the published key of machine {machine}");
-        let line = well_known::replacement(&public);
-        let replace =
-            async { session.run(&line, None, SAID).await.map_err(|error| ProviderError::failed(&doing, error)) };
-        let replaced = cx.run(&doing, replace).await?;
-        let host_key = session.host_key().line().map_err(failed)?;
-        if !replaced.success() {
-            let why = String::from_utf8_lossy(&replaced.stderr).trim().to_owned();
-            return Err(EngineError::NotEnrolled { machine: machine.clone(), why });
-        }
-        Ok(host_key)
+        self.lock_up(cx, machine, &session).await?;
+        session.host_key().line().map_err(failed)
     }
 
     async fn shake_hands(

@@ -119,7 +119,12 @@ async fn what_was_known_of_a_machine_goes_to_its_next_identity() {
         digest: rig_model::Digest::of(step.as_bytes()),
         fields: Vec::new(),
     };
-    let record = MachineRecord { native: native().await, host_keys: vec!["key".to_owned()], steps: vec![step("one")] };
+    let record = MachineRecord {
+        native: native().await,
+        host_keys: vec!["key".to_owned()],
+        steps: vec![step("one")],
+        ..MachineRecord::default()
+    };
     record.save(&layout, &id).unwrap();
     let baseline = Baseline { native: record.native.clone(), manifest: Manifest::default(), ..Baseline::default() };
     baseline.save(&layout, &id).unwrap();

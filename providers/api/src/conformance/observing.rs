@@ -17,6 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!(a_changed_file_shows_as_drift),
         case!(values_of_the_environment_are_sealed, Service),
         case!(other_workspaces_are_not_seen),
+        case!(workspaces_with_machines_are_known),
         case!(ranges_of_other_workspaces_are_seen, Networks),
     ]
 }
@@ -139,5 +140,17 @@ async fn ranges_of_other_workspaces_are_seen(stage: &Stage<'_>) -> Outcome {
     );
     let own = stage.provider.observe(&stage.cx, &stage.fixture.workspace, ObserveScope::ALL).await?;
     ensure!(!own.foreign_subnets.contains(&network.subnet), "the workspace's own range is called foreign");
+    Ok(())
+}
+
+async fn workspaces_with_machines_are_known(stage: &Stage<'_>) -> Outcome {
+    let mut known = Vec::new();
+    let machine = stage.machine("known");
+    known.push(stage.provider.workspaces(&stage.cx).await?.contains(&machine.workspace));
+    stage.create(&machine).await?;
+    known.push(stage.provider.workspaces(&stage.cx).await?.contains(&machine.workspace));
+    stage.provider.destroy(&stage.cx, &reference(&machine)).await?;
+    known.push(stage.provider.workspaces(&stage.cx).await?.contains(&machine.workspace));
+    ensure_eq!(known, [false, true, false], "before, with and after its machine the workspace is known");
     Ok(())
 }

@@ -31,6 +31,16 @@ pub(super) fn replacement(public_key: &str) -> String {
     format!("/bin/sh -c {}", quote(&program))
 }
 
+/// A line for the user's shell that lets the published key in beside others.
+pub(super) fn addition() -> String {
+    let published = quote(PUBLIC.trim());
+    let program = format!(
+        "set -e; cd; umask 077; mkdir -p .ssh; touch .ssh/authorized_keys; \
+         grep -qxF -e {published} .ssh/authorized_keys || printf '%s\\n' {published} >>.ssh/authorized_keys; sync"
+    );
+    format!("/bin/sh -c {}", quote(&program))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,6 +49,22 @@ mod tests {
     fn the_published_key_is_read_and_is_the_published_one() {
         let line = published().unwrap().public_line().unwrap();
         assert_eq!(line.split_whitespace().nth(1), PUBLIC.split_whitespace().nth(1));
+    }
+
+    #[test]
+    fn the_published_key_comes_once_and_goes_again() {
+        let home = tempfile::tempdir().unwrap();
+        let keys = home.path().join(".ssh/authorized_keys");
+        let run = |line: &str| {
+            let status = std::process::Command::new("sh").args(["-c", line]).env("HOME", home.path()).status();
+            assert!(status.unwrap().success());
+            fs_err::read_to_string(&keys).unwrap()
+        };
+        let own = "ssh-ed25519 AAAAown rig lab";
+        run(&replacement(own));
+        run(&addition());
+        assert_eq!(run(&addition()), format!("{own}\n{}\n", PUBLIC.trim()));
+        assert_eq!(run(&replacement(own)), format!("{own}\n"));
     }
 
     #[test]

@@ -1,0 +1,72 @@
+//! Making a box file of what was written of a machine.
+
+use super::{Repackaged, blocking, repackage};
+use crate::{
+    Architecture, BoxProvider, Result, StoreError, StoredFile, archive::Unpacked, hash, metadata::METADATA,
+    vagrantfile::PLACES, watch::Watch,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use rig_provider_api::Context;
+use serde_json::json;
+use std::io;
+
+/// A box that is to be made of a folder.
+#[derive(Clone, Debug)]
+pub struct Package {
+    /// The folder with a description and disks, and nothing else. What boxes say of themselves is written into it.
+    pub folder: Utf8PathBuf,
+    /// What it is made for.
+    pub provider: BoxProvider,
+    /// What it runs on.
+    pub architecture: Architecture,
+    /// The address of its first network card: twelve hexadecimal digits.
+    pub mac: Option<String>,
+    /// The user that it lets in.
+    pub user: String,
+}
+
+impl Package {
+    /// Makes a box file. It is there whole or not at all.
+    ///
+    /// # Errors
+    /// When there is a file and `force` is not set, the folder holds something else than files, a file cannot be read or written,
+    /// or the caller cancels.
+    pub async fn write(self, output: &Utf8Path, force: bool, cx: &Context) -> Result<Repackaged> {
+        let (output, cx) = (output.to_owned(), cx.clone());
+        blocking(move || self.write_now(&output, force, &cx)).await
+    }
+
+    /// Says before a machine is stopped for it that the file is there already.
+    ///
+    /// # Errors
+    /// When there is a file and `force` is not set.
+    pub fn may_write(output: &Utf8Path, force: bool) -> Result<()> {
+        repackage::refuse_to_overwrite(output, force)
+    }
+
+    fn write_now(&self, output: &Utf8Path, force: bool, cx: &Context) -> Result<Repackaged> {
+        Self::may_write(output, force)?;
+        let fail = || StoreError::file(format!("preparing {}", self.folder));
+        let metadata = json!({ "provider": self.provider, "architecture": self.architecture });
+        fs_err::write(self.folder.join(METADATA), format!("{metadata:#}\n")).map_err(fail())?;
+        fs_err::write(self.folder.join(PLACES[0]), self.vagrantfile()).map_err(fail())?;
+        let mut files = Vec::new();
+        for entry in self.folder.read_dir_utf8().map_err(fail())? {
+            let path = entry.map_err(fail())?.into_path();
+            let mut file = fs_err::File::open(&path).map_err(fail())?;
+            let size = file.metadata().map_err(fail())?.len();
+            let (size, sha256, _) = hash::read(&mut file, None, &mut Watch::new(cx, "reading", Some(size)))?;
+            let name = path.file_name().ok_or_else(|| fail()(io::Error::other(format!("{path} has no name"))))?;
+            files.push(StoredFile { path: name.into(), size, sha256 });
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        repackage::write(&self.folder, &Unpacked { files, links: Vec::new() }, output, force, cx)
+    }
+
+    /// What Vagrant reads of a box before it has a machine of it.
+    fn vagrantfile(&self) -> String {
+        let mac = self.mac.iter().map(|mac| format!("  config.vm.base_mac = {mac:?}\n"));
+        let user = (self.user != "vagrant").then(|| format!("  config.ssh.username = {:?}\n", self.user));
+        format!("Vagrant.configure(\"2\") do |config|\n{}end\n", mac.chain(user).collect::<String>())
+    }
+}
