@@ -12,12 +12,14 @@ const ENGINE_TESTS: &str = "rig/engine-tests,rig-provider-docker/engine-tests,ri
     rig-provider-virtualbox/engine-tests,rig-ssh/engine-tests";
 
 /// Scenarios of many minutes: once is enough for the gate. `RIG_ENGINE` names the engine for those who want them on another.
-const LONG: [&str; 6] = [
+const LONG: [&str; 8] = [
     "killed_at_any_moment",
+    "drift",
     "the_root_workspace",
     "a_topology_does_not_differ_from_its_twin",
     "what_differs_makes_ratios_unfair",
-    // No container is part of them.
+    // No container of this engine is part of them.
+    "engine_vm",
     "virtual_machines",
     "virtualbox",
 ];

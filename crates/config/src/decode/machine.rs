@@ -9,11 +9,14 @@ use crate::{
     eval::Eval,
     validate::Claims,
 };
-use rig_model::{CheckSpec, Condition, Dependency, Idiom, MachineSpec, ProviderId, ReadySpec};
+use rig_model::{BoxSource, BoxSpec, CheckSpec, Condition, Dependency, Idiom, MachineSpec, ProviderId, ReadySpec};
 use std::time::Duration;
 
 /// Who brings machines up that name no provider.
 const PROVIDER: &str = "docker";
+
+/// The word for the provider that the machine's box is for.
+const AUTO: &str = "auto";
 
 /// How long a service has to end when the file does not say: Docker's own default.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -83,7 +86,10 @@ pub(crate) fn assemble(
     drift.append(&mut own.drift);
     let probes = if own.ready.is_empty() { defaults.ready } else { own.ready };
     let timeout = own.ready_timeout.or(defaults.ready_timeout).unwrap_or(ReadySpec::default().timeout);
-    let provider = own.provider.or(defaults.provider).or_else(|| ProviderId::new(PROVIDER).ok())?;
+    let provider = match own.provider.or(defaults.provider) {
+        Some(named) if named.as_str() != AUTO => named,
+        named => ProviderId::new(if named.is_some() { provider_of(of_box) } else { PROVIDER }).ok()?,
+    };
     Some(MachineSpec {
         id: who.clone(),
         group: member.group.clone(),
@@ -113,6 +119,16 @@ pub(crate) fn assemble(
         drift,
         origin: eval.cx.origin(at),
     })
+}
+
+/// The provider that machines of a box are for: stored boxes are VirtualBox's, a root file system with a kernel is for QEMU, and
+/// everything else an image. What the host has does not matter: one file is one plan everywhere.
+fn provider_of(of_box: Option<&BoxSpec>) -> &'static str {
+    match of_box.and_then(|spec| spec.sources.first()) {
+        Some(BoxSource::Stored(_)) => "virtualbox",
+        Some(BoxSource::Bootstrap(bootstrap)) if bootstrap.kernel => "qemu",
+        _ => PROVIDER,
+    }
 }
 
 /// The machine before this one in a group that comes up one by one.

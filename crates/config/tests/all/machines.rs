@@ -232,3 +232,23 @@ fn a_machines_own_rules_for_drift_come_behind_the_defaults() {
         ]
     );
 }
+
+#[test]
+fn auto_is_the_provider_that_the_box_is_for() {
+    let text = r#"workspace "t"
+box "kept" { stored "debian/bookworm64"; }
+box "vm" { bootstrap "bookworm" { kernel; } }
+box "root" { bootstrap "bookworm"; }
+box "image" { image "debian"; }
+topology "lab" idiom="mutable" {
+    defaults { provider "auto"; }
+    machine "a" { box "kept"; }
+    machine "b" { box "vm"; }
+    machine "c" { box "root"; }
+    machine "d" { box "image"; }
+    machine "e" { box "vm"; provider "docker"; }
+}"#;
+    let workspace = workspace(text);
+    let providers: Vec<&str> = workspace.machines().map(|machine| machine.provider.as_str()).collect();
+    assert_eq!(providers, ["virtualbox", "qemu", "docker", "docker", "docker"]);
+}
