@@ -9,10 +9,11 @@ import org.apache.spark.sql.SparkSession
   * usage: SparkPi [SLICES]
   *
   * Ends with a code other than 0 when the cluster gives no executor within 20
-  * seconds; by itself Spark would wait for one for ever.
+  * seconds, or as many as the variable EXECUTOR_PATIENCE_SECONDS says; by itself
+  * Spark would wait for one for ever.
   */
 object SparkPi {
-  private val patienceSeconds = 20
+  private val patienceSeconds = sys.env.get("EXECUTOR_PATIENCE_SECONDS").flatMap(_.toIntOption).getOrElse(20)
   // Enough points for three true digits with few slices, not more work than minutes with many.
   private val fewestPoints = 50L * 1000 * 1000
   private val pointsPerSlice = 100L * 1000

@@ -100,6 +100,15 @@ impl App {
             });
         }
         let loaded = self.load(&file, &scale)?;
+        if loaded.workspace.name.as_str() == rig_engine_vm::WORKSPACE && folder != self.settings.dirs.engine_vm() {
+            return Err(Failure::Usage {
+                message: format!(
+                    "no other workspace than the one of rig's own engine is called {}",
+                    loaded.workspace.name
+                ),
+                hint: Some("give it another name: it would have the engine's virtual machine".to_owned()),
+            });
+        }
         Ok(Opened { loaded, layout, scale })
     }
 
@@ -118,7 +127,9 @@ impl App {
         let lock = self.lock(&layout, command).await?;
         let opened = self.open()?;
         let known = KnownWorkspace { file: self.file()?, used: jiff::Timestamp::now() };
-        known.save(&self.settings.dirs, &opened.loaded.workspace.name)?;
+        if let Err(error) = known.save(&self.settings.dirs, &opened.loaded.workspace.name) {
+            self.ui.warn(format!("`rig global-status` will not know where this workspace lies: {error}"));
+        }
         Ok((opened, Some(lock)))
     }
 

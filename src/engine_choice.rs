@@ -1,7 +1,7 @@
 //! Which engine is used: what the file or `--engine` names; `DOCKER_HOST` or the docker context; the platform's default
 //! socket; on Linux as root an engine of rig's own; where none can run, one in a virtual machine.
 
-use crate::{app::App, engine_vm, failure::Failure, providers};
+use crate::{app::App, engine_vm, failure::Failure};
 use rig_model::Workspace;
 use rig_provider_api::{Context, ProviderError};
 use rig_provider_docker::{DockerProvider, EngineAddress, PrivateEngine, Tls, docker_context, other_dockerd};
@@ -22,6 +22,9 @@ const NAMED: &str = "named by --engine or the file";
 const DEFAULT: &str = "npipe:////./pipe/docker_engine";
 #[cfg(not(windows))]
 const DEFAULT: &str = "unix:///var/run/docker.sock";
+
+/// The file of the default socket.
+const SOCKET: &str = "/var/run/docker.sock";
 
 /// Connects to the first engine that is named, or that answers.
 ///
@@ -63,7 +66,10 @@ pub(crate) async fn connect(
             return Ok(DockerProvider::connect(&cx, address_of(&own)?).await?);
         }
     }
-    if !may_start() && providers::qemu(app).is_some() && (start == Start::IfNeeded || engine_vm::is_there(app)) {
+    // One that is there and lets this user not in is somebody's: theirs are the machines that may be in it.
+    let can_run = may_start() && private(app).is_some();
+    let has_vm = engine_vm::is_there(app) || (start == Start::IfNeeded && engine_vm::can_be_made(app));
+    if !can_run && has_vm && !std::path::Path::new(SOCKET).exists() {
         return engine_vm::connect(app, workspace, start, "no engine answers on this host, and none can run").await;
     }
     Err(unreachable.into())

@@ -12,8 +12,8 @@ use crate::{
 use camino::Utf8PathBuf;
 use rig_engine::{DestroyOptions, Selection, Session, UpOptions, reconcile};
 use rig_engine_vm::{Size, VmHost};
-use rig_model::{MachineState, Name, Workspace};
-use rig_provider_api::{ObserveScope, Provider};
+use rig_model::{Action, MachineState, Name, Workspace};
+use rig_provider_api::{MachineRef, ObserveScope, Provider, ProviderError};
 use rig_provider_docker::{DockerProvider, EngineAddress, Hosted, Transport};
 use rig_state::{Layout, Scale};
 use std::{sync::Arc, time::Duration};
@@ -24,8 +24,11 @@ pub(crate) const NAME: &str = "vm";
 /// How long the hypervisor may take to say what is there.
 const OBSERVE: Duration = Duration::from_secs(60);
 
-/// How long the engine has to answer, and to be asked for its containers.
-const CONNECT: Duration = Duration::from_secs(120);
+/// How long the machine and the engine in it have to answer. Emulated, a start takes 20 s.
+const CONNECT: Duration = Duration::from_secs(300);
+
+/// The pause between two tries.
+const LOOK: Duration = Duration::from_millis(500);
 
 const EXECUTION: Execution = Execution { no_parallel: false, jobs: 8, dry_run: false };
 
@@ -37,34 +40,54 @@ pub(crate) async fn connect(
     chosen_by: &str,
 ) -> Result<DockerProvider, Failure> {
     let vm = Vm::new(app)?;
-    if start == Start::IfNeeded {
-        vm.write_file(workspace).await?;
-    }
-    let session = vm.session()?;
-    let state = match &session {
-        Some(session) => vm.state(session).await?,
-        None => None,
-    };
-    let runs = state == Some(MachineState::Running);
-    let session = match (session, start) {
-        (Some(session), _) if runs => session,
-        (Some(session), Start::IfNeeded) => {
-            app.ui.say("starting the virtual machine of the container engine");
-            vm.up(&session).await?;
-            session
+    let session = match start {
+        Start::IfNeeded => vm.running(workspace).await?,
+        Start::Never => {
+            let session = vm.session()?;
+            let state = match &session {
+                Some(session) => vm.state(session).await?,
+                None => None,
+            };
+            session.filter(|_| state == Some(MachineState::Running)).ok_or_else(|| stopped(state))?
         }
-        _ => return Err(stopped(state)),
     };
     let cx = app.context(CONNECT);
     let host = VmHost::new(session)?;
     host.check_clock(&cx).await?;
     let address =
         EngineAddress { transport: Transport::Hosted(Hosted(Arc::new(host))), chosen_by: chosen_by.to_owned() };
-    let provider = DockerProvider::connect(&cx, address).await?;
-    if !runs {
-        provider.publish_running(&cx).await?;
+    let provider = answering(app, &cx, address, start).await?;
+    if start == Start::IfNeeded {
+        for failure in provider.settle_ports(&cx).await? {
+            app.ui.warn(failure.to_string());
+        }
     }
     Ok(provider)
+}
+
+/// Waits until the engine answers: its machine may just have been started, perhaps by somebody else.
+async fn answering(
+    app: &App,
+    cx: &rig_provider_api::Context,
+    address: EngineAddress,
+    start: Start,
+) -> Result<DockerProvider, Failure> {
+    let mut said = false;
+    loop {
+        let error = match DockerProvider::connect(cx, address.clone()).await {
+            Ok(provider) => return Ok(provider),
+            Err(error) => error,
+        };
+        let is_over = start == Start::Never || tokio::time::Instant::now() >= cx.deadline();
+        if is_over || matches!(error, ProviderError::Cancelled { .. }) {
+            return Err(error.into());
+        }
+        if !said {
+            app.ui.say("waiting for the engine in its virtual machine to answer");
+            said = true;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Stops the machine, with all containers in it; `false` when it does not run.
@@ -78,9 +101,14 @@ pub(crate) async fn stop(app: &App) -> Result<bool, Failure> {
     Ok(any)
 }
 
-/// Whether there is a machine, or a part of one.
+/// Whether there is a machine, or a file of one.
 pub(crate) fn is_there(app: &App) -> bool {
-    app.settings.dirs.engine_vm().is_dir()
+    app.settings.dirs.engine_vm().join(FILE).is_file()
+}
+
+/// Whether this host has what makes one.
+pub(crate) fn can_be_made(app: &App) -> bool {
+    providers::qemu(app).is_some() && rig_boxes::find_mmdebstrap(&app.settings.path).is_some()
 }
 
 /// Removes the machine with everything in it, its box and its file.
@@ -97,9 +125,10 @@ pub(crate) async fn destroy(app: &App) -> Result<(), Failure> {
             images.remove(&cx, &seen.image).await?;
         }
     }
+    // Under the lock: whoever waits for it finds no file, and makes a new one.
+    let removed = fs_err::remove_dir_all(&vm.folder);
     drop(lock);
-    let folder = app.settings.dirs.engine_vm();
-    fs_err::remove_dir_all(folder).map_err(|error| Failure::host(format!("removing the file of the machine: {error}")))
+    removed.map_err(|error| Failure::host(format!("removing the file of the machine: {error}")))
 }
 
 /// What is needed to work with the machine.
@@ -119,6 +148,7 @@ impl Vm {
         let mut own = app.clone();
         own.global.workspace = None;
         own.global.variables.clear();
+        own.global.no_host_trust = false;
         own.no_cache = false;
         own.once_more = false;
         if own.ui.is_json() {
@@ -168,9 +198,40 @@ impl Vm {
         Ok(observed.machines.iter().find(|seen| seen.id == rig_engine_vm::machine()).map(|seen| seen.state))
     }
 
-    async fn up(&self, session: &Session) -> Result<(), Failure> {
+    /// The machine's session, once the machine runs.
+    async fn running(&self, workspace: Option<&Workspace>) -> Result<Session, Failure> {
+        if let Some(session) = self.session()?
+            && self.state(&session).await? == Some(MachineState::Running)
+        {
+            return Ok(session);
+        }
+        rig_state::create_folder(&self.folder)?;
         let _lock = self.app.lock(&self.layout, "rig engine start").await?;
+        // Somebody may have removed it meanwhile.
+        self.write_file(workspace).await?;
+        let session = self.session()?.ok_or_else(|| stopped(None))?;
+        self.app.ui.say("starting the virtual machine of the container engine");
+        self.up(&session).await?;
+        Ok(session)
+    }
+
+    /// Makes and starts the machine. One that is there is never made anew, whatever has changed: all containers are in it.
+    async fn up(&self, session: &Session) -> Result<(), Failure> {
         let prepared = up::prepare(&self.app, session, &self.layout, &[], &UpOptions::default()).await?;
+        let replaces =
+            prepared.plan.operations.iter().any(|operation| matches!(operation.action, Action::DestroyMachine { .. }));
+        if replaces && self.state(session).await?.is_some_and(|state| state != MachineState::Dead) {
+            self.app.ui.warn(
+                "the virtual machine of the engine is started as it was made; what has changed since counts after \
+                 `rig engine destroy`",
+            );
+            let id = rig_engine_vm::machine();
+            let machine = MachineRef { workspace: session.workspace.name.clone(), id: id.clone() };
+            let cx = self.app.context(CONNECT);
+            session.providers.get(self.qemu.id())?.start(&cx, &machine).await?;
+            session.access.session(&cx, &id).await?;
+            return Ok(());
+        }
         let report = self.app.execute(session, &self.layout, prepared.boxes, &prepared.plan, &EXECUTION).await?;
         self.app.conclude(&report)
     }

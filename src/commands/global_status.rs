@@ -2,7 +2,7 @@
 
 use crate::{
     app::App,
-    engine_choice::Start,
+    engine_choice::{self, Start},
     engine_vm,
     failure::Failure,
     providers,
@@ -36,10 +36,12 @@ struct Row {
 
 /// Lists the machines of all workspaces that this user's providers have.
 pub(crate) async fn run(app: &App) -> Result<(), Failure> {
-    let cx = app.context(OBSERVE);
     let mut rows = Vec::new();
     for provider in there(app).await {
-        rows.extend(of(app, &cx, provider.as_ref()).await?);
+        match of(app, &app.context(OBSERVE), provider.as_ref()).await {
+            Ok(found) => rows.extend(found),
+            Err(error) => app.ui.warn(format!("machines of {}: {error}", provider.id())),
+        }
     }
     rows.sort_by(|a, b| (&a.workspace, &a.machine).cmp(&(&b.workspace, &b.machine)));
     if app.ui.is_json() {
@@ -63,15 +65,21 @@ pub(crate) async fn run(app: &App) -> Result<(), Failure> {
 /// The providers that are there. One that is not has no machines to show.
 async fn there(app: &App) -> Vec<Arc<dyn Provider>> {
     let mut there: Vec<Arc<dyn Provider>> = Vec::new();
-    match providers::docker(app, None, Start::Never).await {
-        Ok(docker) => there.push(docker),
+    let wanted = app.global.engine.as_deref();
+    let mut is_vm = false;
+    match engine_choice::connect(app, wanted, None, Start::Never).await {
+        Ok(docker) => {
+            is_vm = docker.address().host().is_some();
+            there.push(Arc::new(docker));
+        }
         Err(error) => app.ui.say(format!("no containers: {error}")),
     }
-    let is_vm = app.global.engine.as_deref() == Some(engine_vm::NAME);
-    if engine_vm::is_there(app) && !is_vm {
+    if engine_vm::is_there(app) && !is_vm && wanted != Some(engine_vm::NAME) {
         // One that does not run shows as a machine of QEMU.
-        let vm = engine_vm::connect(app, None, Start::Never, "it is there").await;
-        there.extend(vm.map(|docker| -> Arc<dyn Provider> { Arc::new(docker) }));
+        match engine_vm::connect(app, None, Start::Never, "it is there").await {
+            Ok(docker) => there.push(Arc::new(docker)),
+            Err(error) => app.ui.say(format!("no containers of the engine in a virtual machine: {error}")),
+        }
     }
     there.extend(providers::qemu(app));
     there.extend(providers::virtualbox(app));
@@ -81,7 +89,9 @@ async fn there(app: &App) -> Vec<Arc<dyn Provider>> {
 async fn of(app: &App, cx: &Context, provider: &dyn Provider) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     for workspace in provider.workspaces(cx).await? {
-        let file = KnownWorkspace::load(&app.settings.dirs, &workspace)?.map(|known| known.file.into_string());
+        // What cannot be read is no reason to leave its machines out.
+        let known = KnownWorkspace::load(&app.settings.dirs, &workspace).ok().flatten();
+        let file = known.map(|known| known.file.into_string());
         for seen in provider.observe(cx, &workspace, ObserveScope::MACHINES).await?.machines {
             rows.push(Row {
                 workspace: workspace.clone(),

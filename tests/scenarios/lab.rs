@@ -247,7 +247,9 @@ fn walk(folder: PathBuf) -> Vec<PathBuf> {
 impl Drop for Lab {
     fn drop(&mut self) {
         let run = self.run(&["destroy", "-f", "--volumes"]);
-        if run.code != 0 && !std::thread::panicking() {
+        // Without the machine that its engine runs in, nothing is left.
+        let no_engine = run.stderr.contains("the virtual machine of the container engine is not there");
+        if run.code != 0 && !no_engine && !std::thread::panicking() {
             panic!("cleaning up: {}", run.stderr);
         }
     }

@@ -150,7 +150,7 @@ fn machines_of_virtualbox_live_as_vagrants_users_know_it() {
     assert_eq!(lab.fact("lab/web", "state"), "running");
     let keys = virtualbox.shell("web", "cat /home/vagrant/.ssh/authorized_keys");
     assert!(keys.contains(&format!("rig {}", lab.name)) && !keys.contains("vagrant insecure"), "{keys}");
-    let twice = lab.run(&["package", "web", "-o", package.to_str().unwrap()]).code(1);
+    let twice = lab.run(&["package", "web", "-o", package.to_str().unwrap()]).code(2);
     assert!(twice.stderr.contains("web.box"), "{}", twice.stderr);
 
     lab.ok(&["destroy", "-f"]);

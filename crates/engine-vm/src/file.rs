@@ -2,11 +2,14 @@
 
 use rig_model::{Bytes, MachineId, Name, Workspace};
 
-/// What its workspace is called. Workspaces of users may not have the name.
+/// What its workspace is called. No other may have the name: it would have this machine.
 pub const WORKSPACE: &str = "rig-engine";
 
 /// The engine's socket in the machine.
 pub(crate) const SOCKET: &str = "/run/docker.sock";
+
+/// This host in the network that QEMU makes itself.
+const GATEWAY: &str = "10.0.2.2";
 
 /// Memory that the engine and the system around it need beside that of the machines in it, in bytes. Measured with Docker 20.10:
 /// 150 MiB when nothing runs, and builds that unpack packages like to have 500 MiB more.
@@ -64,9 +67,10 @@ topology "engine" idiom="mutable" {{
         box "engine-vm"
         limits cpus={cpus} memory="{memory}MiB"
         stop-timeout "60s"
-        // Whoever may use the socket is root in this machine, as its user is anyway.
+        // Whoever may use the socket is root in this machine, as its user is anyway. Containers open no connections to this host's
+        // loopback, which is {GATEWAY} in QEMU's network; those that come from there are answered.
         service "dockerd" {{
-            command "/usr/sbin/dockerd" "--group" "rig" "--host" "unix://{SOCKET}"
+            command "sh" "-c" "iptables -N DOCKER-USER; rule='DOCKER-USER -d {GATEWAY} -m conntrack --ctstate NEW -j DROP'; iptables -C $rule || iptables -I $rule; exec dockerd --group rig --host unix://{SOCKET}"
         }}
         // The socket is there before anybody answers at it.
         ready every="500ms" {{ exec "docker" "--host" "unix://{SOCKET}" "version"; }}

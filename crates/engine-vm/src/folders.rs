@@ -73,7 +73,15 @@ fn rights(metadata: &std::fs::Metadata) -> u32 {
 /// Where the copy of a folder lies on the machine: one name for its whole path, so that folders in each other have copies beside
 /// each other.
 pub(crate) fn place(folder: &str) -> String {
-    format!("{PLACE}/{}", folder.replace('%', "%25").replace('/', "%2F"))
+    format!("{PLACE}/{}", name(folder))
+}
+
+/// The longest [`name`] that a file system takes.
+pub(crate) const LONGEST: usize = 255;
+
+/// The path of a folder as one name.
+pub(crate) fn name(folder: &str) -> String {
+    folder.replace('%', "%25").replace('/', "%2F")
 }
 
 /// The folder whose copy lies at a place.

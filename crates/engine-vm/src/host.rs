@@ -34,6 +34,10 @@ const CONNECT: Duration = Duration::from_secs(60);
 /// How far the machine's clock may be off, in seconds. More, and downloads fail for certificates that are not valid yet.
 const LATE: i64 = 2;
 
+/// Where it is noted on the machine what was copied, and where copies arrive.
+const STAMPS: &str = "/var/lib/rig/folder-stamps";
+const STAGING: &str = "/var/lib/rig/folders-arriving";
+
 /// How much is kept of what a command of rig's own says, in bytes.
 const SAID: usize = 4096;
 
@@ -74,7 +78,20 @@ impl VmHost {
     }
 
     async fn enter(&self, cx: &Context, doing: &str) -> Result<rig_ssh::Session> {
-        self.session.access.session(cx, &self.machine.id).await.map_err(|error| unreachable(doing, &error))
+        self.session.access.session(cx, &self.machine.id).await.map_err(|error| match error {
+            error if error.is_cancelled() => ProviderError::Cancelled { doing: doing.to_owned() },
+            EngineError::Provider(error) => error,
+            EngineError::Ssh { error: SshError::Lost { why }, .. } => unreachable(doing, &why),
+            error @ EngineError::NotRunning { .. } => unreachable(doing, &error),
+            error => {
+                let hint = error.hint();
+                let failed = ProviderError::failed(doing, error);
+                match hint {
+                    Some(hint) => failed.hinted(hint),
+                    None => failed,
+                }
+            }
+        })
     }
 
     /// A connection of its own, for what must not hold others up.
@@ -93,25 +110,36 @@ impl VmHost {
 
     /// Copies what was listed, and removes there what is gone here. The copy stays the same folder: machines have it mounted.
     async fn copy(&self, cx: &Context, doing: &str, folder: &str, listing: Listing) -> Result<()> {
-        let place = folders::place(folder);
-        let (stamp, staging) = (format!("{place}.stamp"), format!("{place}.new"));
+        let name = folders::name(folder);
+        if name.len() > folders::LONGEST {
+            let why = format!("its path is longer than {} characters, with three for each `/`", folders::LONGEST);
+            return Err(ProviderError::failed(doing, why).hinted("`sync` a folder nearer to the root"));
+        }
+        let (place, stamp) = (folders::place(folder), format!("{STAMPS}/{name}"));
+        // Another rig may be at the same folder.
+        let staging = format!("{STAGING}/{:016x}", rand::random::<u64>());
         let session = self.enter_alone(cx, doing).await?;
         let [place, stamp, stage] = [&place, &stamp, &staging].map(|path| rig_ssh::quote(path));
         let known = run(cx, &session, doing, &format!("sudo -n cat {stamp} 2>/dev/null || :")).await?;
         if known.trim() == listing.digest.as_str() {
+            session.close().await;
             return Ok(());
         }
         let source = UploadSource::Listed(Utf8PathBuf::from(folder), listing.paths);
         let options = UploadOptions { sudo: true, ..UploadOptions::default() };
         let progress = |sent, all| cx.progress(Progress::bytes(format!("copying {folder}"), sent, Some(all)));
         let send = async {
-            run_in(&session, doing, &format!("sudo -n rm -f {stamp}")).await?;
+            let tidy = format!(
+                "mkdir -p {STAMPS} && find {STAGING} -mindepth 1 -maxdepth 1 -mmin +1440 -exec rm -rf {{}} + 2>/dev/null; rm -f {stamp}"
+            );
+            run_in(&session, doing, &as_root(&tidy)).await?;
             upload(&session, source, &staging, &options, &progress).await.map_err(|error| lost(doing, error))?;
+            // By content: a file can change within the second that an archive knows, and be as long as before.
             let program = format!(
-                "mkdir -p {place} && rsync -a --delete {stage}/ {place}/ && rm -rf {stage} && echo {} >{stamp}",
+                "set -e; mkdir -p {place}; flock {STAMPS} rsync -a --checksum --delete {stage}/ {place}/; rm -rf {stage}; echo {} >{stamp}",
                 listing.digest
             );
-            run_in(&session, doing, &format!("sudo -n sh -c {}", rig_ssh::quote(&program))).await
+            run_in(&session, doing, &as_root(&program)).await
         };
         cx.run(doing, send).await?;
         session.close().await;
@@ -147,6 +175,10 @@ impl EngineHost for VmHost {
         ADDRESS
     }
 
+    async fn published(&self, cx: &Context) -> Result<Vec<PublishedPort>> {
+        self.forwards()?.forwards(cx, &self.machine).await
+    }
+
     async fn publish(&self, cx: &Context, ports: &[PublishedPort]) -> Result<()> {
         for port in ports {
             self.forwards()?.forward(cx, &self.machine, &same(port)).await?;
@@ -172,7 +204,8 @@ impl EngineHost for VmHost {
     async fn bring(&self, cx: &Context, folder: &str) -> Result<()> {
         let doing = format!("copying {folder} into the engine's virtual machine");
         // One after the other: machines that share a folder are made at the same time.
-        let mut brought = self.brought.lock().await;
+        let wait = async { Ok(self.brought.lock().await) };
+        let mut brought = cx.run(&doing, wait).await?;
         if brought.contains(folder) {
             return Ok(());
         }
@@ -197,6 +230,11 @@ fn same(port: &PublishedPort) -> PublishedPort {
 /// Runs a line to its end and gives what it says.
 async fn run(cx: &Context, session: &rig_ssh::Session, doing: &str, line: &str) -> Result<String> {
     cx.run(doing, run_in(session, doing, line)).await
+}
+
+/// A line for a shell as root.
+fn as_root(program: &str) -> String {
+    format!("sudo -n sh -c {}", rig_ssh::quote(program))
 }
 
 async fn run_in(session: &rig_ssh::Session, doing: &str, line: &str) -> Result<String> {

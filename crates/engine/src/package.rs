@@ -4,6 +4,7 @@ use crate::{EngineError, Session};
 use camino::Utf8Path;
 use rig_model::{MachineId, MachineState, Progress};
 use rig_provider_api::{Context, MachineRef, PackagedFiles, Provider, StopMode};
+use std::time::Duration;
 
 /// Writes what a box of a machine consists of into an empty folder, but for what boxes say of themselves. The machine is stopped
 /// for that, and afterwards it is as it was. While it is exported it lets in everybody who has the key that is published for boxes,
@@ -35,38 +36,43 @@ pub async fn package(
         }
     };
     let say = |what: &str| cx.progress(Progress::step(what));
-    if !ran {
-        say("starting it, to let the published key in");
-        provider.start(cx, &reference).await?;
-    }
-    say("letting the published key in");
-    session.access.publish(cx, machine).await?;
     let grace = session.workspace.machine(machine).map(|spec| spec.stop_timeout).unwrap_or_default();
-    say("stopping it");
-    let packaged = async {
+    let work = async {
+        if !ran {
+            say("starting it, to let the published key in");
+            provider.start(cx, &reference).await?;
+        }
+        say("letting the published key in");
+        session.access.publish(cx, machine).await?;
+        say("stopping it");
         provider.stop(cx, &reference, StopMode::Graceful(grace)).await?;
         Ok(packaging.package(cx, &reference, folder).await?)
     };
-    let packaged: Result<PackagedFiles, EngineError> = packaged.await;
+    let packaged: Result<PackagedFiles, EngineError> = work.await;
     say("taking the published key out again");
-    let back = back_again(cx, session, provider, &reference, ran).await;
+    // Also when the user has interrupted: nobody else would.
+    let back = restore(&Context::alone(BACK), session, provider, &reference, ran, grace).await;
     let packaged = packaged?;
     back?;
     Ok(packaged)
 }
 
+/// How long a machine may take until it is as it was.
+const BACK: Duration = Duration::from_secs(300);
+
 /// Starts a machine, so that the key goes that everybody has, and leaves it as it was.
-async fn back_again(
+async fn restore(
     cx: &Context,
     session: &Session,
     provider: &dyn Provider,
     machine: &MachineRef,
     ran: bool,
+    grace: Duration,
 ) -> Result<(), EngineError> {
+    session.access.forget(&machine.id).await;
     provider.start(cx, machine).await?;
     session.access.session(cx, &machine.id).await?;
     if !ran {
-        let grace = session.workspace.machine(&machine.id).map(|spec| spec.stop_timeout).unwrap_or_default();
         provider.stop(cx, machine, StopMode::Graceful(grace)).await?;
     }
     Ok(())

@@ -393,6 +393,9 @@ pub trait Doors: Send + Sync {
 /// Ports of this host that lead into a machine while it runs, beside those that it was made with.
 #[async_trait]
 pub trait Forwards: Send + Sync {
+    /// The ports that were made to lead into a machine in its present run; none of one that does not run.
+    async fn forwards(&self, cx: &Context, machine: &MachineRef) -> Result<Vec<PublishedPort>>;
+
     /// Makes a port of this host lead to one of the running machine's. A port that leads there already is success; one that
     /// something else has is an error. The machine's next run knows nothing of it.
     async fn forward(&self, cx: &Context, machine: &MachineRef, port: &PublishedPort) -> Result<()>;
@@ -415,6 +418,9 @@ pub trait EngineHost: Send + Sync {
 
     /// The machine's own address, at which connections arrive that come through [`EngineHost::publish`].
     fn address(&self) -> Ipv4Addr;
+
+    /// The ports of this host that lead to the ports of the same number on the machine.
+    async fn published(&self, cx: &Context) -> Result<Vec<PublishedPort>>;
 
     /// Makes ports of this host lead to the ports of the same number on the machine.
     async fn publish(&self, cx: &Context, ports: &[PublishedPort]) -> Result<()>;

@@ -4,7 +4,7 @@
 use crate::{DockerProvider, error, labels, observe};
 use bollard::{models::ContainerInspectResponse, query_parameters::ListContainersOptions};
 use rig_model::{MachineSpec, Mount, PublishedPort, ResolvedMachine};
-use rig_provider_api::{Context, EngineHost, FieldIssue, MachineRef, Result};
+use rig_provider_api::{Context, EngineHost, FieldIssue, MachineRef, ProviderError, Result};
 use std::{
     collections::{BTreeSet, HashMap},
     net::IpAddr,
@@ -51,15 +51,30 @@ impl DockerProvider {
         Ok(())
     }
 
-    /// Prepares the start of a machine: its folders are as they are here now, and its ports lead to it.
-    pub(crate) async fn before_start(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
-        let Some(host) = self.address.host() else { return Ok(()) };
+    /// Prepares the start of a machine: its folders are as they are here now, and its ports lead to it. Gives the ports.
+    pub(crate) async fn before_start(&self, cx: &Context, machine: &MachineRef) -> Result<Vec<PublishedPort>> {
+        let Some(host) = self.address.host() else { return Ok(Vec::new()) };
         // One that is not there is told by the start itself.
-        let Some(details) = self.details(cx, machine).await? else { return Ok(()) };
+        let Some(details) = self.details(cx, machine).await? else { return Ok(Vec::new()) };
         for folder in bound(host.as_ref(), &details) {
             host.bring(cx, &folder).await?;
         }
-        host.publish(cx, &ports(&details)).await
+        let ports = ports(&details);
+        host.publish(cx, &ports).await?;
+        Ok(ports)
+    }
+
+    /// After a start: another rig that tidied up in between may have given the ports up. After one that failed they are.
+    pub(crate) async fn after_start(&self, cx: &Context, ports: &[PublishedPort], started: Result<()>) -> Result<()> {
+        let Some(host) = self.address.host().filter(|_| !ports.is_empty()) else { return started };
+        match started {
+            Ok(()) => host.publish(cx, ports).await,
+            Err(error) => {
+                // Why it has not started is of more use than that a port stays.
+                let _ = self.withdraw(cx, ports).await;
+                Err(error)
+            }
+        }
     }
 
     /// The ports that lead to a machine, to be given up when it has stopped.
@@ -70,21 +85,34 @@ impl DockerProvider {
         Ok(self.details(cx, machine).await?.map(|details| ports(&details)).unwrap_or_default())
     }
 
-    /// Gives ports of this host up.
+    /// Gives ports of this host up, but for those that another machine has that runs.
     pub(crate) async fn withdraw(&self, cx: &Context, ports: &[PublishedPort]) -> Result<()> {
-        match self.address.host() {
-            Some(host) if !ports.is_empty() => host.withdraw(cx, ports).await,
-            _ => Ok(()),
-        }
+        let Some(host) = self.address.host().filter(|_| !ports.is_empty()) else { return Ok(()) };
+        let taken = self.ports_of_running(cx).await?;
+        let free: Vec<PublishedPort> = ports.iter().filter(|port| !leads_to(port, &taken)).cloned().collect();
+        host.withdraw(cx, &free).await
     }
 
-    /// Makes the ports of all machines of rig's lead to them that run: the engine's machine was started anew, and started those with
-    /// it that always run.
+    /// Makes the ports of all machines of rig's that run lead to them, and no others: some have ended by themselves, and the engine's
+    /// machine may have been started anew and have started others with it. Gives the failures of single ports: somebody else may have
+    /// taken one meanwhile.
     ///
     /// # Errors
-    /// When the engine does not answer, or a port is taken.
-    pub async fn publish_running(&self, cx: &Context) -> Result<()> {
-        let Some(host) = self.address.host() else { return Ok(()) };
+    /// When the engine or the machine that it runs in does not answer.
+    pub async fn settle_ports(&self, cx: &Context) -> Result<Vec<ProviderError>> {
+        let Some(host) = self.address.host() else { return Ok(Vec::new()) };
+        let (wanted, there) = (self.ports_of_running(cx).await?, host.published(cx).await?);
+        let gone: Vec<PublishedPort> = there.iter().filter(|port| !leads_to(port, &wanted)).cloned().collect();
+        host.withdraw(cx, &gone).await?;
+        let mut failures = Vec::new();
+        for port in wanted.iter().filter(|port| !leads_to(port, &there)) {
+            failures.extend(host.publish(cx, std::slice::from_ref(port)).await.err());
+        }
+        Ok(failures)
+    }
+
+    /// The ports of all machines of rig's that run.
+    async fn ports_of_running(&self, cx: &Context) -> Result<Vec<PublishedPort>> {
         let doing = "listing the machines that run";
         let filters = HashMap::from([("label".to_owned(), vec![labels::WORKSPACE.to_owned()])]);
         let options = ListContainersOptions { filters: Some(filters), ..Default::default() };
@@ -92,11 +120,7 @@ impl DockerProvider {
             self.docker.list_containers(Some(options)).await.map_err(|error| error::failure(doing, "", error))
         };
         let running = cx.run(doing, list).await?;
-        let ports: Vec<PublishedPort> = running
-            .iter()
-            .flat_map(|summary| observe::requested(&summary.labels.clone().unwrap_or_default()))
-            .collect();
-        host.publish(cx, &ports).await
+        Ok(running.into_iter().flat_map(|summary| observe::requested(&summary.labels.unwrap_or_default())).collect())
     }
 
     /// The ports of a machine as this host has them.
@@ -120,6 +144,12 @@ impl DockerProvider {
         };
         cx.run(&doing, look).await
     }
+}
+
+/// Whether a port of this host is among others, wherever it leads.
+fn leads_to(port: &PublishedPort, others: &[PublishedPort]) -> bool {
+    let place = |port: &PublishedPort| (port.protocol, port.bind, port.host);
+    others.iter().any(|other| place(other) == place(port))
 }
 
 /// The folders of this host that a container has.

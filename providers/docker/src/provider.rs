@@ -308,15 +308,17 @@ impl Provider for DockerProvider {
 
     async fn start(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
         let doing = format!("starting machine {machine}");
-        self.before_start(cx, machine).await?;
-        cx.run(&doing, async {
-            match self.docker.start_container(&Self::container(machine), None::<StartContainerOptions>).await {
-                Ok(()) => Ok(()),
-                Err(error) if error::is_unchanged(&error) => Ok(()),
-                Err(error) => Err(error::failure(&doing, &Self::container(machine), error)),
-            }
-        })
-        .await
+        let ports = self.before_start(cx, machine).await?;
+        let started = cx
+            .run(&doing, async {
+                match self.docker.start_container(&Self::container(machine), None::<StartContainerOptions>).await {
+                    Ok(()) => Ok(()),
+                    Err(error) if error::is_unchanged(&error) => Ok(()),
+                    Err(error) => Err(error::failure(&doing, &Self::container(machine), error)),
+                }
+            })
+            .await;
+        self.after_start(cx, &ports, started).await
     }
 
     async fn stop(&self, cx: &Context, machine: &MachineRef, mode: StopMode) -> Result<()> {

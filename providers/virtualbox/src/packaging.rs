@@ -61,7 +61,6 @@ fn without_host(text: &str) -> std::result::Result<(String, Option<String>), Str
             Event::Eof => break,
             Event::Start(element) if left_out > 0 || is_of_host(element) => {
                 left_out += 1;
-                let _ = element;
                 continue;
             }
             Event::End(_) if left_out > 0 => {
@@ -70,10 +69,8 @@ fn without_host(text: &str) -> std::result::Result<(String, Option<String>), Str
             }
             Event::Empty(element) if is_of_host(element) => continue,
             _ if left_out > 0 => continue,
-            Event::Start(element) | Event::Empty(element) => {
-                if mac.is_none() && name(element) == "Adapter" && attribute(element, "slot").as_deref() == Some("0") {
-                    mac = attribute(element, "MACAddress");
-                }
+            Event::Start(element) | Event::Empty(element) if mac.is_none() && is_first_card(element) => {
+                mac = attribute(element, "MACAddress");
             }
             _ => {}
         }
@@ -89,6 +86,10 @@ fn is_of_host(element: &BytesStart<'_>) -> bool {
         "ExtraDataItem" => attribute(element, "name").is_some_and(|name| name.starts_with("rig/")),
         _ => false,
     }
+}
+
+fn is_first_card(element: &BytesStart<'_>) -> bool {
+    name(element) == "Adapter" && attribute(element, "slot").as_deref() == Some("0")
 }
 
 /// The name of an element, without the name space that VirtualBox puts before some (`vbox:Machine`).

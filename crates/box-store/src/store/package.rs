@@ -65,8 +65,58 @@ impl Package {
 
     /// What Vagrant reads of a box before it has a machine of it.
     fn vagrantfile(&self) -> String {
-        let mac = self.mac.iter().map(|mac| format!("  config.vm.base_mac = {mac:?}\n"));
-        let user = (self.user != "vagrant").then(|| format!("  config.ssh.username = {:?}\n", self.user));
+        // Vagrant runs it: nothing in single quotes is code.
+        let quoted = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
+        let mac = self.mac.iter().map(|mac| format!("  config.vm.base_mac = {}\n", quoted(mac)));
+        let user = (self.user != "vagrant").then(|| format!("  config.ssh.username = {}\n", quoted(&self.user)));
         format!("Vagrant.configure(\"2\") do |config|\n{}end\n", mac.chain(user).collect::<String>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vagrantfile::VagrantfileFacts;
+
+    fn package(folder: &Utf8Path, user: &str) -> Package {
+        Package {
+            folder: folder.to_owned(),
+            provider: BoxProvider::new("virtualbox").unwrap(),
+            architecture: Architecture::new("amd64").unwrap(),
+            mac: Some("080027A1B2C3".to_owned()),
+            user: user.to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_is_written_for_vagrant_is_read_again_and_holds_no_code() {
+        let text = package("/none".into(), "me").vagrantfile();
+        let facts = VagrantfileFacts::read(&text);
+        assert_eq!(
+            (facts.base_mac.as_deref(), facts.ssh_username.as_deref()),
+            (Some("080027A1B2C3"), Some("me")),
+            "{text}"
+        );
+        assert!(!package("/none".into(), "vagrant").vagrantfile().contains("username"));
+        assert!(package("/none".into(), "a'; exit #{1}").vagrantfile().contains(r"'a\'; exit #{1}'"));
+    }
+
+    #[tokio::test]
+    async fn a_box_holds_what_is_in_the_folder_and_what_boxes_say_of_themselves() {
+        let guard = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(guard.path()).unwrap();
+        let (of_machine, output) = (folder.join("machine"), folder.join("new.box"));
+        fs_err::create_dir(&of_machine).unwrap();
+        fs_err::write(of_machine.join("box.ovf"), "<Envelope/>").unwrap();
+        let cx = Context::alone(std::time::Duration::from_secs(60));
+        let made = package(&of_machine, "vagrant").write(&output, false, &cx).await.unwrap();
+        assert_eq!(made.size, fs_err::metadata(&output).unwrap().len());
+        let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(fs_err::File::open(&output).unwrap()));
+        let names: Vec<String> =
+            archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();
+        assert_eq!(names, ["metadata.json", "Vagrantfile", "box.ovf"]);
+        let again = package(&of_machine, "vagrant").write(&output, false, &cx).await.unwrap_err();
+        assert!(matches!(again, StoreError::Exists { .. }), "{again}");
+        assert_eq!(package(&of_machine, "vagrant").write(&output, true, &cx).await.unwrap(), made);
     }
 }

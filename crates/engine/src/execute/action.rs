@@ -48,11 +48,11 @@ pub(super) fn limit(action: &Action) -> Duration {
         Action::Connect { .. } => minutes(3),
         // The step's own time-out says more; what comes before and after it is a connection and an upload.
         Action::Provision { step, .. } => step.timeout + minutes(5),
+        // Folders of the host may have to be copied first.
+        Action::CreateMachine { .. } | Action::StartMachine { .. } => minutes(60),
         Action::CreateNetwork { .. }
         | Action::RemoveNetwork { .. }
         | Action::RemoveVolume { .. }
-        | Action::CreateMachine { .. }
-        | Action::StartMachine { .. }
         | Action::SuspendMachine { .. }
         | Action::ResumeMachine { .. }
         | Action::DeleteSnapshot { .. }
@@ -74,9 +74,10 @@ pub(super) fn ends_at_interrupt(action: &Action) -> bool {
     )
 }
 
-/// Whether the operation is the same when it is done twice: all calls to providers are, what is run in machines may not be.
+/// Whether the operation is the same when it is done twice. Most calls to providers are; what is run in machines may not be, and a
+/// snapshot whose name is taken is refused.
 fn may_be_repeated(action: &Action) -> bool {
-    !matches!(action, Action::Provision { .. } | Action::Leave { .. })
+    !matches!(action, Action::Provision { .. } | Action::Leave { .. } | Action::SaveSnapshot { .. })
 }
 
 /// Whether the operation only waits and so takes no place among those that work.

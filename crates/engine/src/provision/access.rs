@@ -332,8 +332,8 @@ impl Access {
         Ok(session)
     }
 
-    /// Lets in everybody who has the published key, beside the workspace: whoever makes a machine of the box that this one becomes
-    /// has to get in. It is written down first, so that the next connection ends it, whatever happens.
+    /// Lets in whoever has the published key, and the workspace no more: so do machines of the box that this one becomes. It is
+    /// written down first, so that the next connection ends it, whatever happens.
     ///
     /// # Errors
     /// When the machine cannot be entered, or refuses.
@@ -341,7 +341,8 @@ impl Access {
         let session = self.session(cx, machine).await?;
         self.update(machine, |known| known.published = true).await?;
         let doing = format!("letting the published key into machine {machine}");
-        self.tell(cx, machine, &session, &doing, &well_known::addition()).await
+        let public = self.keys().await?.public_line().map_err(|error| EngineError::ssh(machine, error))?;
+        self.tell(cx, machine, &session, &doing, &well_known::exposure(&public)).await
     }
 
     /// Takes the published key out of a machine.
@@ -379,7 +380,12 @@ impl Access {
         let failed = |error| EngineError::ssh(machine, error);
         let host_keys = record.host_keys.iter().map(|line| HostKey::parse(line)).collect::<Result<_, _>>();
         let trust = Trust::Pinned(host_keys.map_err(failed)?);
-        let credentials = Credentials::key(ssh.user.clone(), self.keys().await?.clone());
+        let own = self.keys().await?.clone();
+        let mut keys = vec![own];
+        if record.published {
+            keys.push(well_known::published().map_err(failed)?);
+        }
+        let credentials = Credentials { user: ssh.user.clone(), identity: Identity::Keys(keys) };
         self.shake_hands(cx, machine, ssh, credentials, trust).await
     }
 

@@ -25,7 +25,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!(published_on_the_loopback_means_nowhere_else, Dial, Real, Service),
         case!(published_ports_are_seen_by_others),
         case!(a_taken_port_is_an_error_that_says_what_to_do),
-        case!(ports_come_and_go_while_a_machine_runs, Forwards, Dial, Real, Service),
+        case!(ports_come_and_go_while_a_machine_runs, Forwards, Dial, Exec),
     ]
 }
 
@@ -176,14 +176,16 @@ async fn a_taken_port_is_an_error_that_says_what_to_do(stage: &Stage<'_>) -> Out
 
 async fn ports_come_and_go_while_a_machine_runs(stage: &Stage<'_>) -> Outcome {
     let Some(forwards) = stage.provider.forwards() else { return Ok(()) };
-    let machine = web(stage, "web");
+    let machine = stage.machine("web");
     let (there, free) = (reference(&machine), free_port().await?);
     let port = PublishedPort { guest: WEB, host: free, bind: Ipv4Addr::LOCALHOST.into(), protocol: Protocol::Tcp };
     // Absence is success on the way out, and an error on the way in.
     forwards.withdraw(&stage.cx, &there, &port).await?;
     ensure!(forwards.forward(&stage.cx, &there, &port).await.is_err(), "a port leads into a machine that is not there");
     stage.up(&machine).await?;
-    dial_soon(stage, &machine).await?;
+    let serve = format!("mkdir -p /tmp/site && echo hello >/tmp/site/hello && busybox httpd -p {WEB} -h /tmp/site");
+    stage.eventually(&machine, &serve).await?;
+    ensure_eq!(forwards.forwards(&stage.cx, &there).await?, [], "before any was made, forwarded ports are");
     for _ in 0..2 {
         forwards.forward(&stage.cx, &there, &port).await?;
     }
@@ -191,6 +193,7 @@ async fn ports_come_and_go_while_a_machine_runs(stage: &Stage<'_>) -> Outcome {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, free)).await.map_err(lost)?;
     let answer = get_hello(stream).await?;
     ensure!(answer.ends_with("hello"), "the port answers {answer:?}");
+    ensure_eq!(forwards.forwards(&stage.cx, &there).await?, std::slice::from_ref(&port), "forwarded ports are");
     for _ in 0..2 {
         forwards.withdraw(&stage.cx, &there, &port).await?;
     }

@@ -19,24 +19,25 @@ pub(super) fn published() -> Result<KeyPair, SshError> {
 
 /// A line for the user's shell: their only key of those that rig or Vagrant may have put there is this one; others stay.
 pub(super) fn replacement(public_key: &str) -> String {
-    let published = PUBLIC.split_whitespace().nth(1).unwrap_or_default();
-    let public_key = quote(public_key);
-    let program = format!(
-        "set -e; cd; umask 077; mkdir -p .ssh; touch .ssh/authorized_keys; \
-         {{ grep -vF -e {} -e {} -e {public_key} .ssh/authorized_keys || true; printf '%s\\n' {public_key}; }} >.ssh/authorized_keys.new; \
-         mv .ssh/authorized_keys.new .ssh/authorized_keys",
-        quote(published),
-        quote(COMMENT),
-    );
-    format!("/bin/sh -c {}", quote(&program))
+    only(public_key, public_key)
 }
 
-/// A line for the user's shell that lets the published key in beside others.
-pub(super) fn addition() -> String {
-    let published = quote(PUBLIC.trim());
+/// The other way round: the published key in the place of this one.
+pub(super) fn exposure(public_key: &str) -> String {
+    only(PUBLIC.trim(), public_key)
+}
+
+/// A line that leaves one key of the published ones and this one.
+fn only(stays: &str, own: &str) -> String {
+    let published = PUBLIC.split_whitespace().nth(1).unwrap_or_default();
     let program = format!(
         "set -e; cd; umask 077; mkdir -p .ssh; touch .ssh/authorized_keys; \
-         grep -qxF -e {published} .ssh/authorized_keys || printf '%s\\n' {published} >>.ssh/authorized_keys; sync"
+         {{ grep -vF -e {} -e {} -e {} .ssh/authorized_keys || true; printf '%s\\n' {}; }} >.ssh/authorized_keys.new; \
+         mv .ssh/authorized_keys.new .ssh/authorized_keys; sync",
+        quote(published),
+        quote(COMMENT),
+        quote(own),
+        quote(stays),
     );
     format!("/bin/sh -c {}", quote(&program))
 }
@@ -52,19 +53,23 @@ mod tests {
     }
 
     #[test]
-    fn the_published_key_comes_once_and_goes_again() {
+    fn the_published_key_takes_the_place_of_the_own_and_gives_it_back() {
         let home = tempfile::tempdir().unwrap();
         let keys = home.path().join(".ssh/authorized_keys");
+        fs_err::create_dir(home.path().join(".ssh")).unwrap();
+        // Without an end of the line.
+        fs_err::write(&keys, "ssh-ed25519 AAAAother a friend's").unwrap();
         let run = |line: &str| {
             let status = std::process::Command::new("sh").args(["-c", line]).env("HOME", home.path()).status();
             assert!(status.unwrap().success());
             fs_err::read_to_string(&keys).unwrap()
         };
-        let own = "ssh-ed25519 AAAAown rig lab";
-        run(&replacement(own));
-        run(&addition());
-        assert_eq!(run(&addition()), format!("{own}\n{}\n", PUBLIC.trim()));
-        assert_eq!(run(&replacement(own)), format!("{own}\n"));
+        let (own, friend) = ("ssh-ed25519 AAAAown rig lab", "ssh-ed25519 AAAAother a friend's");
+        assert_eq!(run(&replacement(own)), format!("{friend}\n{own}\n"));
+        for _ in 0..2 {
+            assert_eq!(run(&exposure(own)), format!("{friend}\n{}\n", PUBLIC.trim()));
+        }
+        assert_eq!(run(&replacement(own)), format!("{friend}\n{own}\n"));
     }
 
     #[test]
