@@ -192,7 +192,11 @@ fn one_machine_takes_few_programs_and_what_others_did_to_it_is_mended() {
         r#"
 box "tiny" { stored "lab/tiny"; }
 topology "lab" idiom="mutable" {
-    machine "web" { provider "virtualbox"; box "tiny"; limits memory="128MiB"; }
+    machine "web" {
+        provider "virtualbox" { customize "setextradata" ":id" "lab/{name}" "pre-boot"; }
+        box "tiny"
+        limits memory="128MiB"
+    }
 }
 "#,
     );
@@ -200,8 +204,10 @@ topology "lab" idiom="mutable" {
     let (_, processes) = virtualbox.counted(&["up"]);
     assert!(processes <= 20, "an up with an import ran {processes} programs");
 
-    // Killed from outside.
     let machine = format!("{}.lab.web", lab.name);
+    assert!(virtualbox.manage(&["getextradata", &machine, "lab/web"]).contains("pre-boot"));
+
+    // Killed from outside.
     let killed = Command::new("pkill").args(["-KILL", "-f", "VirtualBoxVM --startvm .* --driverless"]).status();
     assert!(killed.unwrap().success());
     lab.until(|| lab.fact("lab/web", "state") == "exited");

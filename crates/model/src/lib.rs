@@ -34,8 +34,8 @@ pub use event::{Event, LogLine, Outcome, Progress, Stream, TimedEvent, Unit, sec
 pub use ipnet::Ipv4Net;
 pub use listing::{Entry, Listing, OWN_FOLDER};
 pub use machine::{
-    Condition, Dependency, Idiom, LeaveSpec, Limits, MachineSpec, PortSpec, Protocol, RequestedPort, RestartPolicy,
-    Security, SyncSpec, TmpfsSpec, VolumeSpec,
+    Condition, Dependency, Idiom, LeaveSpec, Limits, MachineSpec, PortSpec, Protocol, ProviderOption, RequestedPort,
+    RestartPolicy, Security, SyncSpec, TmpfsSpec, VolumeSpec,
 };
 pub use name::{BoxName, MachineId, Name, NameError, ProviderId};
 pub use network::{Attachment, NetworkSpec, ResolvedNetwork, usable};

@@ -6,7 +6,7 @@ use crate::{
 };
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, fmt, net::IpAddr, time::Duration};
 
 /// How a machine becomes what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -74,6 +74,9 @@ pub struct MachineSpec {
     pub ready: ReadySpec,
     /// How long the service has to end after TERM.
     pub stop_timeout: Duration,
+    /// What only its provider understands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<ProviderOption>,
     /// How it is reached over SSH; absent for an immutable machine.
     pub ssh: Option<SshSpec>,
     /// What is installed and configured after the start, in order.
@@ -274,5 +277,23 @@ impl TmpfsSpec {
             options.push(format!("uid={uid}"));
         }
         options.join(",")
+    }
+}
+
+/// A line of the file that only a machine's provider understands (`front-end "gui"`). What may be written is the provider's to say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderOption {
+    /// Its name.
+    pub name: String,
+    /// What follows.
+    pub words: Vec<String>,
+    /// Its properties.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl fmt::Display for ProviderOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words.join(" "))?;
+        self.properties.iter().try_for_each(|(name, value)| write!(f, " {name}={value}"))
     }
 }

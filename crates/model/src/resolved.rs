@@ -1,8 +1,8 @@
 //! Machines as a provider creates them, and their properties for comparison.
 
 use crate::{
-    Attachment, BoxName, Digest, Hasher, Idiom, Limits, MachineId, Name, ProviderId, PublishedPort, RestartPolicy,
-    Security, TmpfsSpec,
+    Attachment, BoxName, Digest, Hasher, Idiom, Limits, MachineId, Name, ProviderId, ProviderOption, PublishedPort,
+    RestartPolicy, Security, TmpfsSpec,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, time::Duration};
@@ -56,6 +56,9 @@ pub struct ResolvedMachine {
     pub restart: RestartPolicy,
     /// How long the service has to end after TERM.
     pub stop_timeout: Duration,
+    /// What only its provider understands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<ProviderOption>,
 }
 
 /// Something mounted into a machine.
@@ -162,6 +165,9 @@ impl ResolvedMachine {
         fields.option("user", self.security.user.as_ref());
         if self.restart != RestartPolicy::No {
             fields.add("restart", self.restart);
+        }
+        for (position, option) in self.options.iter().enumerate() {
+            fields.add(format!("provider.{}.{}", position + 1, option.name), option);
         }
         fields.0.sort();
         fields.0

@@ -19,5 +19,5 @@ pub use capability::{
 };
 pub use context::{Context, NoProgress, ProgressSink};
 pub use error::{ProviderError, Result};
-pub use provider::{Endpoint, FieldIssue, MachineRef, ObserveScope, Provider, StopMode};
+pub use provider::{Endpoint, FieldIssue, MachineRef, ObserveScope, Provider, StopMode, unknown_options};
 pub use usage::{DiskUsage, ImageUsage, LayerUsage, MachineUsage, Usage};

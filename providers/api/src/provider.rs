@@ -5,7 +5,9 @@ use crate::{
     Usage, Volumes, Watch,
 };
 use async_trait::async_trait;
-use rig_model::{EngineFacts, MachineId, MachineSpec, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
+use rig_model::{
+    EngineFacts, MachineId, MachineSpec, Name, Observed, ObservedMachine, ProviderId, ProviderOption, ResolvedMachine,
+};
 use std::{collections::BTreeSet, time::Duration};
 
 /// A backend that brings machines up.
@@ -104,6 +106,18 @@ pub trait Provider: Send + Sync {
     fn watch(&self) -> Option<&dyn Watch> {
         None
     }
+}
+
+/// The lines of a machine's `provider` block that a provider does not know.
+#[must_use]
+pub fn unknown_options(machine: &MachineSpec, known: &[&str]) -> Vec<FieldIssue> {
+    let unknown = machine.options.iter().filter(|option| !known.contains(&option.name.as_str()));
+    let issue = |option: &ProviderOption| FieldIssue {
+        field: format!("provider.{}", option.name),
+        message: format!("provider {} has no option {}", machine.provider, option.name),
+        hint: (!known.is_empty()).then(|| format!("it has {}", known.join(", "))),
+    };
+    unknown.map(issue).collect()
 }
 
 /// Names a machine to a provider.

@@ -15,7 +15,7 @@ use rig_model::{
 };
 use rig_provider_api::{
     Changes, Context, Dial, Endpoint, Exec, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider,
-    ProviderError, Result, Snapshots, StopMode, Suspension, Usage, Volumes, Watch,
+    ProviderError, Result, Snapshots, StopMode, Suspension, Usage, Volumes, Watch, unknown_options,
 };
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -206,7 +206,7 @@ impl Provider for DockerProvider {
     }
 
     fn validate(&self, machine: &MachineSpec) -> Vec<FieldIssue> {
-        let mut issues = Vec::new();
+        let mut issues = unknown_options(machine, &[]);
         if self.address.host().is_some() {
             issues.extend(on_host::issues(machine));
         } else if !self.address.is_local() {

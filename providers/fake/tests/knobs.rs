@@ -58,6 +58,7 @@ async fn stage() -> (FakeProvider, ResolvedMachine, MachineRef) {
         security: Security::default(),
         restart: RestartPolicy::No,
         stop_timeout: Duration::from_secs(10),
+        options: Vec::new(),
     };
     let reference = MachineRef { workspace: machine.workspace.clone(), id: machine.id.clone() };
     fake.forget_calls();

@@ -6,7 +6,7 @@ use rig_hypervisor::{files, host_memory, issue, issues};
 use rig_model::{EngineFacts, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
 use rig_provider_api::{
     Context, Doors, Endpoint, FieldIssue, Forwards, Images, Logs, MachineRef, Networks, ObserveScope, Provider, Result,
-    StopMode, Suspension,
+    StopMode, Suspension, unknown_options,
 };
 use std::{collections::BTreeSet, sync::Arc, thread};
 use tokio::{process::Command, sync::OnceCell};
@@ -65,6 +65,7 @@ impl Provider for QemuProvider {
 
     fn validate(&self, machine: &MachineSpec) -> Vec<FieldIssue> {
         let mut issues = issues(machine);
+        issues.extend(unknown_options(machine, &[]));
         issues.extend(machine.syncs.iter().map(|sync| {
             let message = "folders of the host are not mounted into virtual machines";
             issue(format!("sync.{}", sync.target), message, "`upload` the files in a provisioner")

@@ -1,6 +1,6 @@
 //! What is written into the extra data of a machine, and of the master that its box is: whose they are, and what they were made from.
 
-use crate::settings::Settings;
+use crate::{options::Options, settings::Settings};
 use jiff::Timestamp;
 use rig_model::{BoxName, Bytes, Digest, Field, MachineId, Name, PublishedPort};
 use rig_provider_api::{ProviderError, Result};
@@ -34,6 +34,9 @@ pub(crate) struct MachineLabel {
     /// Folders of this host.
     pub(crate) folders: Vec<LabelFolder>,
     pub(crate) created: Timestamp,
+    /// What its file says to VirtualBox itself.
+    #[serde(default)]
+    pub(crate) options: Options,
     /// How often it was brought back to a snapshot: each time it is another machine.
     #[serde(default)]
     pub(crate) restored: u32,

@@ -11,6 +11,7 @@ mod layout;
 mod life;
 mod networks;
 mod observe;
+mod options;
 mod output;
 mod packaging;
 mod programs;

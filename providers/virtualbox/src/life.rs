@@ -5,6 +5,7 @@ use crate::{
     layout::Place,
     networks::Internal,
     observe::Found,
+    options::Options,
     output::Kind,
     provider::{SSH, VirtualBoxProvider},
     runner::{failure, pause, words},
@@ -168,6 +169,7 @@ impl VirtualBoxProvider {
             ports: machine.ports.clone(),
             folders: folders.collect(),
             created: Timestamp::now(),
+            options: Options::read(&machine.options),
             restored: 0,
         })
     }

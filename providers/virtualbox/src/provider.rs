@@ -1,7 +1,7 @@
 //! The provider itself.
 
 use crate::{
-    Programs, VirtualBoxLayout,
+    Programs, VirtualBoxLayout, options,
     registry::Seen,
     runner::{Runner, words},
     version::{OLDEST, Version},
@@ -92,6 +92,7 @@ impl Provider for VirtualBoxProvider {
 
     fn validate(&self, machine: &MachineSpec) -> Vec<FieldIssue> {
         let mut issues = issues(machine);
+        issues.extend(options::issues(machine));
         if machine.networks.len() > NETWORKS {
             issues.push(issue("network", "a machine of VirtualBox can be on 7 networks", "put it on fewer"));
         }

@@ -3,6 +3,7 @@
 use crate::{
     life::{PAUSE, way_in},
     observe::Found,
+    options::Moment,
     provider::{SSH, VirtualBoxProvider},
     run::Run,
     runner::{pause, words},
@@ -18,9 +19,6 @@ use tokio::time::Instant;
 
 /// The name of the way to a machine's SSH server.
 pub(crate) const SSH_FORWARD: &str = "rig-ssh";
-
-/// What a machine runs in: without a window.
-const FRONT_END: &str = "headless";
 
 /// How often the power button is pressed: a machine that has just been started does not notice the first time.
 const PRESS: Duration = Duration::from_secs(3);
@@ -62,14 +60,22 @@ impl VirtualBoxProvider {
         };
         let (place, before) = (found.place.clone(), found.run.clone());
         cx.run(&doing, files::blocking(&doing, move || run.save(&place))).await?;
-        let start = words(["startvm", &found.identity, "--type", FRONT_END]);
+        if state != MachineState::Suspended {
+            self.customize(cx, &doing, &label.options.commands(Moment::PreBoot, &found.identity)).await?;
+        }
+        let start = words(["startvm", &found.identity, "--type", label.options.front_end()]);
         let started = self.runner.run_patiently(cx, &doing, &start).await;
         self.changed();
         let place = found.place.clone();
         let log = cx.run(&doing, files::blocking(&doing, move || files::read(&place.log()))).await?.unwrap_or_default();
         let error = match started {
             Ok(_) => match log.lines().find(|line| line.contains(NOT_REDIRECTED)) {
-                None => return Ok(()),
+                None if state == MachineState::Suspended => return Ok(()),
+                None => {
+                    return self
+                        .customize(cx, &doing, &label.options.commands(Moment::PostBoot, &found.identity))
+                        .await;
+                }
                 Some(line) => {
                     self.cut_power(cx, &doing, &found.identity).await?;
                     let error = ProviderError::failed(&doing, format!("it did not get a port of this host: {line}"));
@@ -91,6 +97,15 @@ impl VirtualBoxProvider {
         };
         cx.run(&doing, files::blocking(&doing, back)).await?;
         Err(error)
+    }
+
+    /// Runs commands of the user's own.
+    async fn customize(&self, cx: &Context, doing: &str, commands: &[Vec<String>]) -> Result<()> {
+        for command in commands {
+            let doing = format!("{doing}, `customize {}`", command.join(" "));
+            self.runner.run_patiently(cx, &doing, command).await?;
+        }
+        Ok(())
     }
 
     /// Makes sure that a port of this host leads to a machine's SSH server, the one of the last time if nobody has it.

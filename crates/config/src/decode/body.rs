@@ -16,8 +16,8 @@ use crate::{
 };
 use indexmap::IndexMap;
 use rig_model::{
-    BoxName, Condition, DriftRule, Idiom, LeaveSpec, Name, NetworkSpec, PortSpec, Probe, ProviderId, RestartPolicy,
-    SyncSpec, Text, TmpfsSpec, VolumeSpec,
+    BoxName, Condition, DriftRule, Idiom, LeaveSpec, Name, NetworkSpec, PortSpec, Probe, ProviderId, ProviderOption,
+    RestartPolicy, SyncSpec, Text, TmpfsSpec, VolumeSpec,
 };
 use std::{net::Ipv4Addr, ops::Range, time::Duration};
 
@@ -44,6 +44,8 @@ pub(crate) struct Body {
     /// A box was named, known or not.
     pub(crate) names_box: bool,
     pub(crate) provider: Option<ProviderId>,
+    /// What stands in the provider's block.
+    pub(crate) options: Option<Vec<ProviderOption>>,
     pub(crate) networks: Vec<Spotted<(Name, Option<Spotted<Ipv4Addr>>)>>,
     pub(crate) ip: Option<Spotted<Ipv4Addr>>,
     pub(crate) command: Option<Vec<Text>>,
@@ -78,8 +80,13 @@ impl Body {
             let text = eval.word(value, "box")?;
             around.world.boxes.refer(eval.cx, &text, value.at).cloned()
         });
-        let node = block.one(eval.cx, "provider");
-        body.provider = eval.only_value(node, "a provider's name", |eval, value| eval.name(value, "provider"));
+        if let Some(mut node) = block.one(eval.cx, "provider") {
+            let value = node.arg(eval.cx, "a provider's name");
+            body.provider = value.and_then(|value| eval.name(value, "provider"));
+            let options = node.block.every();
+            body.options = Some(options.into_iter().map(|option| provider_option(eval, option)).collect());
+            node.finish(eval.cx);
+        }
         network::read(eval, &mut block, around.networks, &mut body);
         if let Some(mut node) = block.one(eval.cx, "command") {
             let words = node.some_args(eval.cx, "at least one word");
@@ -125,6 +132,17 @@ impl Body {
         let tmpfs = self.tmpfs.iter().map(|mount| (mount.value.target.as_str(), mount.at));
         volumes.chain(syncs).chain(tmpfs).collect()
     }
+}
+
+/// A line that is the provider's to understand.
+fn provider_option(eval: &mut Eval<'_, '_>, mut node: Reader<'_>) -> ProviderOption {
+    let name = node.name().to_owned();
+    let words = node.args().into_iter().filter_map(|value| eval.closed_text(value, &name)).collect();
+    let properties = node.every_prop().into_iter();
+    let properties = properties.filter_map(|(key, value)| Some((key.to_owned(), eval.closed_text(value, key)?)));
+    let properties = properties.collect();
+    node.finish(eval.cx);
+    ProviderOption { name, words, properties }
 }
 
 pub(super) fn env(eval: &mut Eval<'_, '_>, mut node: Reader<'_>) -> IndexMap<String, Text> {

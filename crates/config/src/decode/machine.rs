@@ -113,6 +113,7 @@ pub(crate) fn assemble(
         after,
         ready: ReadySpec { probes, timeout },
         stop_timeout: own.stop_timeout.or(defaults.stop_timeout).unwrap_or(STOP_TIMEOUT),
+        options: own.options.or(defaults.options).unwrap_or_default(),
         ssh,
         steps,
         leave: own.leave.or(defaults.leave),

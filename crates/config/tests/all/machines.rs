@@ -252,3 +252,18 @@ topology "lab" idiom="mutable" {
     let providers: Vec<&str> = workspace.machines().map(|machine| machine.provider.as_str()).collect();
     assert_eq!(providers, ["virtualbox", "qemu", "docker", "docker", "docker"]);
 }
+
+#[test]
+fn what_stands_in_the_providers_block_is_the_providers() {
+    let text = in_topology(
+        "machine \"a\" { provider \"virtualbox\" { front-end \"gui\"; customize \"modifyvm\" \":id\" \"--description\" \"{name}\" when=\"pre-boot\" } }\nmachine \"b\"",
+    )
+    .replace("defaults {", "defaults { provider \"qemu\" { other 1 };");
+    let workspace = workspace(&text);
+    let options = |name: &str| -> Vec<String> {
+        let options = &workspace.machine(&id(name)).unwrap().options;
+        options.iter().map(|option| format!("{}: {option}", option.name)).collect()
+    };
+    assert_eq!(options("a"), ["front-end: gui", "customize: modifyvm :id --description a when=pre-boot"]);
+    assert_eq!(options("b"), ["other: 1"]);
+}

@@ -74,6 +74,7 @@ impl Resolver<'_> {
             security: spec.security.clone(),
             restart: spec.restart,
             stop_timeout: spec.stop_timeout,
+            options: spec.options.clone(),
         })
     }
 

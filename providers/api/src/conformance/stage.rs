@@ -112,6 +112,7 @@ impl<'a> Stage<'a> {
             security: Security::default(),
             restart: RestartPolicy::No,
             stop_timeout: Duration::from_secs(10),
+            options: Vec::new(),
         }
     }
 

@@ -102,6 +102,7 @@ fn machine(stand: &Stand, fixture: &Fixture, network: &ResolvedNetwork) -> Resul
         security: rig_model::Security::default(),
         restart: rig_model::RestartPolicy::No,
         stop_timeout: Duration::from_secs(10),
+        options: Vec::new(),
     })
 }
 
