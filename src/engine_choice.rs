@@ -67,9 +67,8 @@ pub(crate) async fn connect(
         }
     }
     // One that is there and lets this user not in is somebody's: theirs are the machines that may be in it.
-    let can_run = may_start() && private(app).is_some();
     let has_vm = engine_vm::is_there(app) || (start == Start::IfNeeded && engine_vm::can_be_made(app));
-    if !can_run && has_vm && !std::path::Path::new(SOCKET).exists() {
+    if !can_run(app) && has_vm && !std::path::Path::new(SOCKET).exists() {
         return engine_vm::connect(app, workspace, start, "no engine answers on this host, and none can run").await;
     }
     Err(unreachable.into())
@@ -116,6 +115,11 @@ pub(crate) fn private(app: &App) -> Option<PrivateEngine> {
         data_root: PathBuf::from(layout.data_root()),
         exec_root: PathBuf::from(layout.exec_root()),
     })
+}
+
+/// Whether an engine of rig's own can run on this host.
+pub(crate) fn can_run(app: &App) -> bool {
+    may_start() && private(app).is_some()
 }
 
 /// Whether this user can run a dockerd: root on Linux.

@@ -3,6 +3,7 @@
 use crate::{
     app::{App, Opened},
     engine_choice::{self, Start},
+    engine_vm,
     failure::{ExitCode, Failure},
     packages, providers,
     render::Paint,
@@ -176,6 +177,11 @@ async fn engine(
             );
             findings.push(Finding::ok("engine", detail));
             Some((provider, facts))
+        }
+        Err(error) if !engine_choice::may_start() && engine_vm::can_be_made(app) => {
+            let hint = "`rig up` starts one in a virtual machine; `rig doctor --fix` as root installs one".to_owned();
+            findings.push(Finding::warning("engine", error.to_string(), Some(hint)));
+            None
         }
         Err(error) => {
             let installed = engine_choice::private(app).is_some();

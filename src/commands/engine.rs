@@ -19,10 +19,7 @@ pub(crate) async fn run(app: &App, command: &Engine) -> Result<(), Failure> {
     match command {
         Engine::Start => {
             let workspace = workspace(app);
-            if in_vm(app, workspace.as_ref())
-                || !engine_choice::may_start()
-                || engine_choice::private(app).is_none() && engine_vm::is_there(app)
-            {
+            if in_vm(app, workspace.as_ref()) || (!engine_choice::can_run(app) && engine_vm::can_be_made(app)) {
                 let provider = engine_vm::connect(app, workspace.as_ref(), Start::IfNeeded, "rig's own engine").await?;
                 let facts = provider.probe(&cx).await?;
                 app.ui.result(format!("rig's own engine runs in its virtual machine: {}", facts.version));

@@ -113,6 +113,12 @@ impl Snapshots for VirtualBoxProvider {
         let Some((snapshot, _)) = named(&found, name) else { return Ok(()) };
         self.changed();
         let delete = words(["snapshot", &found.identity, "delete", &snapshot.uuid]);
-        self.runner.run_patiently(cx, &doing, &delete).await.map(drop)
+        let deleted = self.runner.run_patiently(cx, &doing, &delete).await;
+        deleted.map(drop).map_err(|error| {
+            if error.to_string().contains("child snapshots") {
+                return error.hinted("the machine was brought back to it and saved anew: delete those snapshots first");
+            }
+            error
+        })
     }
 }

@@ -19,6 +19,10 @@ pub enum Need {
     Internal,
     /// Snapshots without their machine: see [`Fixture::outlives`].
     Outliving,
+    /// Snapshots that know nothing of each other: see [`Fixture::apart`].
+    Apart,
+    /// Boxes made of root file systems: see [`Fixture::imports`].
+    Import,
     Images,
     Exec,
     Logs,
@@ -135,6 +139,8 @@ impl Case {
             Need::Build => fixture.builds,
             Need::Internal => fixture.internal,
             Need::Outliving => fixture.outlives,
+            Need::Apart => fixture.apart,
+            Need::Import => fixture.imports,
             Need::Changes => provider.changes().is_some(),
             Need::Usage => provider.usage().is_some(),
             Need::Images => provider.images().is_some(),

@@ -24,6 +24,10 @@ pub struct Fixture {
     pub builds: bool,
     /// Whether snapshots are there without the machine that they were taken of.
     pub outlives: bool,
+    /// Whether a snapshot can be removed when a machine was brought back to it and saved anew since.
+    pub apart: bool,
+    /// Whether boxes are made of root file systems.
+    pub imports: bool,
     /// Whether networks can keep their machines from reaching the outside.
     pub internal: bool,
     /// Address ranges that nothing else uses, of at least 16 addresses each.
@@ -58,6 +62,8 @@ impl Fixture {
             service: true,
             builds: true,
             outlives: true,
+            apart: true,
+            imports: true,
             internal: true,
             subnets,
             long_running: Self::shell("trap 'exit 0' TERM; sleep 3600 & wait"),

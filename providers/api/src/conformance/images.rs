@@ -17,13 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        case!(an_imported_box_is_listed_and_runs, Images),
+        case!(an_imported_box_is_listed_and_runs, Images, Import),
         case!(a_box_is_built_on_its_parent, Images, Build),
         case!(a_built_box_holds_what_its_steps_made, Images, Exec, Real, Build),
         case!(a_build_tells_its_steps, Images, Build),
         case!(a_failing_build_shows_its_last_lines, Images, Real, Build),
         case!(a_broken_archive_is_an_error, Images),
-        case!(removing_what_is_absent_succeeds, Images),
+        case!(removing_what_is_absent_succeeds, Images, Import),
     ]
 }
 

@@ -19,7 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!(addresses_stay_across_a_stop, Networks, Exec),
         case!(neighbours_are_found_by_name, Networks, Exec, Real),
         case!(another_network_is_out_of_reach, Networks, Exec, Real, Service),
-        case!(an_internal_network_is_seen_as_one, Networks),
+        case!(an_internal_network_is_seen_as_one, Networks, Internal),
     ]
 }
 

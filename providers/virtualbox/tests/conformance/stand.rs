@@ -82,6 +82,8 @@ impl Stand {
             service: false,
             builds: false,
             outlives: false,
+            apart: false,
+            imports: false,
             internal: false,
             limit: LIMIT,
             ..Fixture::posix(name, box_name, self.image.clone(), [half(0)?, half(128)?])
