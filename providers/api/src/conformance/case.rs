@@ -130,6 +130,12 @@ impl Case {
         &self.name
     }
 
+    /// Whether it needs this.
+    #[must_use]
+    pub fn needs(&self, need: Need) -> bool {
+        self.needs.contains(&need)
+    }
+
     /// What it needs that is not there; such a case says nothing about the backend.
     #[must_use]
     pub fn missing(&self, provider: &dyn Provider, fixture: &Fixture) -> Option<Need> {
