@@ -32,7 +32,8 @@ pub(crate) fn store(folder: &Utf8Path, server: &str) -> BoxStore {
 }
 
 pub(crate) fn limited(folder: &Utf8Path, server: &str, limits: Limits) -> BoxStore {
-    let retry = Retry { attempts: 2, pause: Duration::from_millis(5), stall: Duration::from_millis(400) };
+    // Much less, and a machine that does other work beside the tests is taken for a silent server.
+    let retry = Retry { attempts: 2, pause: Duration::from_millis(5), stall: Duration::from_secs(2) };
     let fetch = FetchSettings { retry, leave_https: false, ..FetchSettings::default() };
     let settings = StoreSettings {
         server: server.to_owned(),
