@@ -56,7 +56,15 @@ pub(crate) async fn connect(
     host.check_clock(&cx).await?;
     let address =
         EngineAddress { transport: Transport::Hosted(Hosted(Arc::new(host))), chosen_by: chosen_by.to_owned() };
-    let provider = answering(app, &cx, address, start).await?;
+    let provider = match DockerProvider::connect(&cx, address.clone()).await {
+        Ok(provider) => provider,
+        Err(error) if start == Start::Never => return Err(error.into()),
+        Err(_) => {
+            // It may just have been started by somebody else, or have been left half made by a command that was cut.
+            vm.complete().await?;
+            answering(app, &cx, address).await?
+        }
+    };
     if start == Start::IfNeeded {
         for failure in provider.settle_ports(&cx).await? {
             app.ui.warn(failure.to_string());
@@ -65,12 +73,11 @@ pub(crate) async fn connect(
     Ok(provider)
 }
 
-/// Waits until the engine answers: its machine may just have been started, perhaps by somebody else.
+/// Waits until the engine answers.
 async fn answering(
     app: &App,
     cx: &rig_provider_api::Context,
     address: EngineAddress,
-    start: Start,
 ) -> Result<DockerProvider, Failure> {
     let mut said = false;
     loop {
@@ -78,7 +85,7 @@ async fn answering(
             Ok(provider) => return Ok(provider),
             Err(error) => error,
         };
-        let is_over = start == Start::Never || tokio::time::Instant::now() >= cx.deadline();
+        let is_over = tokio::time::Instant::now() >= cx.deadline();
         if is_over || matches!(error, ProviderError::Cancelled { .. }) {
             return Err(error.into());
         }
@@ -213,6 +220,13 @@ impl Vm {
         self.app.ui.say("starting the virtual machine of the container engine");
         self.up(&session).await?;
         Ok(session)
+    }
+
+    /// Does what is left to do of a machine that runs.
+    async fn complete(&self) -> Result<(), Failure> {
+        let _lock = self.app.lock(&self.layout, "rig engine start").await?;
+        let session = self.session()?.ok_or_else(|| stopped(None))?;
+        self.up(&session).await
     }
 
     /// Makes and starts the machine. One that is there is never made anew, whatever has changed: all containers are in it.
