@@ -13,7 +13,8 @@ import org.apache.spark.sql.SparkSession
   * Spark would wait for one for ever.
   */
 object SparkPi {
-  private val patienceSeconds = sys.env.get("EXECUTOR_PATIENCE_SECONDS").flatMap(_.toIntOption).getOrElse(20)
+  private val patienceSeconds =
+    sys.env.get("EXECUTOR_PATIENCE_SECONDS").flatMap(text => scala.util.Try(text.toInt).toOption).getOrElse(20)
   // Enough points for three true digits with few slices, not more work than minutes with many.
   private val fewestPoints = 50L * 1000 * 1000
   private val pointsPerSlice = 100L * 1000
