@@ -138,6 +138,7 @@ variable "delay" 0
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let own = listener.local_addr().unwrap().port();
     let reach = format!("timeout 3 busybox nc -w 2 10.0.2.2 {own} </dev/null");
+    assert_eq!(in_vm(&lab, &reach).code, 0, "the virtual machine itself reaches it");
     assert_ne!(lab.run(&["exec", "client", "--", "sh", "-c", &reach]).code, 0);
 
     // A start copies what changed, and what is gone here is gone there.
