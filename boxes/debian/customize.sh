@@ -12,6 +12,10 @@ rm -f var/cache/debconf/*-old var/log/apt/* var/log/dpkg.log var/log/alternative
 rm -f var/cache/ldconfig/aux-cache var/cache/apt/*.bin
 # These describe the machine that built the box. The engine supplies its own.
 rm -f etc/resolv.conf etc/hostname
+# The day on which the box was built, as that of each account's last change of password: the same packages would make another
+# file on the next day. Empty is "no ageing" (shadow(5)), which holds for accounts that have no password.
+sed -i 's/^\([^:]*:[^:]*\):[0-9]*:/\1::/' etc/shadow
+rm -f etc/shadow- etc/passwd- etc/group- etc/gshadow-
 # No service starts while packages are installed in an image; there is no init there.
 printf '#!/bin/sh\nexit 101\n' > usr/sbin/policy-rc.d
 chmod 755 usr/sbin/policy-rc.d

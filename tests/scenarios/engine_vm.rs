@@ -92,6 +92,20 @@ impl Drop for Vm<'_> {
     }
 }
 
+/// The port of a server on this host's loopback that greets whoever connects, until the test ends.
+fn says_hello() -> u16 {
+    use std::io::Write as _;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        while let Ok((mut connection, _)) = listener.accept() {
+            // One that is gone again was no failure of this server.
+            drop(connection.write_all(b"hello\n"));
+        }
+    });
+    port
+}
+
 #[test]
 fn containers_run_in_a_virtual_machine() {
     let text = r#"
@@ -135,11 +149,12 @@ variable "delay" 0
     assert_eq!(lab.ok(&["plan", "--json"]).json()["operations"].as_array().unwrap().len(), 0);
 
     // What listens on this host's loopback is out of reach, as with an engine of this host.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let own = listener.local_addr().unwrap().port();
-    let reach = format!("timeout 3 busybox nc -w 2 10.0.2.2 {own} </dev/null");
-    assert_eq!(in_vm(&lab, &reach).code, 0, "the virtual machine itself reaches it");
-    assert_ne!(lab.run(&["exec", "client", "--", "sh", "-c", &reach]).code, 0);
+    let own = says_hello();
+    let reach = format!("timeout 5 busybox nc 10.0.2.2 {own} </dev/null");
+    let reached = in_vm(&lab, &reach);
+    assert_eq!(reached.stdout, "hello\n", "the virtual machine itself reaches it: {}", reached.stderr);
+    let refused = lab.run(&["exec", "client", "--", "sh", "-c", &reach]);
+    assert!(refused.code != 0 && refused.stdout.is_empty(), "{}", refused.stdout);
 
     // A start copies what changed, and what is gone here is gone there.
     lab.put("site/new", "new\n");
