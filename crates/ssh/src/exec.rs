@@ -88,6 +88,8 @@ pub struct Running {
 /// The events of a command: output, then exactly one [`Event::Exited`] or [`Event::Signalled`], or an error instead.
 pub struct Events {
     incoming: Option<Incoming>,
+    /// Keeps the input of a terminal open that nobody writes to: Dropbear closes the whole terminal when its input ends.
+    _input: Option<Outgoing>,
 }
 
 impl Stream for Events {
@@ -274,9 +276,14 @@ impl Session {
         let awaited = awaited.chain([if line.is_some() { "to run a command" } else { "a shell" }]).collect();
         let Served { incoming, outgoing, beside } = self.open(Wanted::Session, awaited).await?;
         beside.start(env, terminal, line).await.map_err(|_| self.link().lost())?;
+        let (stdin, kept) = match (stdin, terminal) {
+            (true, _) => (Some(Stdin::new(outgoing)), None),
+            (false, Some(_)) => (None, Some(outgoing)),
+            (false, None) => (None, None),
+        };
         Ok(Running {
-            events: Events { incoming: Some(incoming) },
-            stdin: stdin.then(|| Stdin::new(outgoing)),
+            events: Events { incoming: Some(incoming), _input: kept },
+            stdin,
             control: Control { beside, session: self.clone() },
         })
     }
