@@ -70,7 +70,11 @@ impl VirtualBox {
         let mut left: Vec<String> =
             known.lines().filter(|line| line.contains(&self.lab.name)).map(str::to_owned).collect();
         left.extend(
-            self.manage(&["list", "hdds"]).lines().filter(|line| line.contains(&self.lab.name)).map(str::to_owned),
+            self.manage(&["list", "hdds"])
+                .lines()
+                // The disk of a box that was made of a machine has its name, and stays with the box.
+                .filter(|line| line.contains(&self.lab.name) && !line.contains("/virtualbox/boxes/"))
+                .map(str::to_owned),
         );
         let machines = self.counted.path().join("data/rig/virtualbox/machines");
         let entries = std::fs::read_dir(machines).into_iter().flatten().flatten();
