@@ -192,6 +192,10 @@ topology "lab" idiom="immutable" {{
     assert_eq!(field(&locked, "CapBnd:"), "0000000000000000");
     assert!(field(&locked, "Uid:").starts_with("1000"));
     assert!(lab.run(&["exec", "locked", "touch", "/file"]).code != 0);
+    // The box holds no day on which it was built: the same packages make the same files tomorrow.
+    let accounts = lab.ok(&["exec", "plain", "cat", "/etc/shadow"]).stdout;
+    let days: Vec<&str> = accounts.lines().filter_map(|line| line.split(':').nth(2)).collect();
+    assert!(days.len() > 10 && days.iter().all(|day| day.is_empty()), "{accounts}");
 }
 
 #[test]

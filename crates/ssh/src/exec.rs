@@ -276,14 +276,10 @@ impl Session {
         let awaited = awaited.chain([if line.is_some() { "to run a command" } else { "a shell" }]).collect();
         let Served { incoming, outgoing, beside } = self.open(Wanted::Session, awaited).await?;
         beside.start(env, terminal, line).await.map_err(|_| self.link().lost())?;
-        let (stdin, kept) = match (stdin, terminal) {
-            (true, _) => (Some(Stdin::new(outgoing)), None),
-            (false, Some(_)) => (None, Some(outgoing)),
-            (false, None) => (None, None),
-        };
+        let input = (!stdin && terminal.is_some()).then(|| outgoing.clone());
         Ok(Running {
-            events: Events { incoming: Some(incoming), _input: kept },
-            stdin,
+            events: Events { incoming: Some(incoming), _input: input },
+            stdin: stdin.then(|| Stdin::new(outgoing)),
             control: Control { beside, session: self.clone() },
         })
     }

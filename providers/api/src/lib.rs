@@ -7,17 +7,18 @@
 mod capability;
 pub mod conformance;
 mod context;
+mod doors;
 mod error;
 mod provider;
 mod usage;
 
 pub use capability::{
-    BoxTag, Briefing, BuildRequest, ByteStream, CardAddress, Changes, Connection, Dial, DialStream, Door, DoorKeys,
-    Doors, EngineHost, Exec, ExecEvent, ExecRequest, ExecSession, FolderMount, Forwards, Images, KnownBy, LogEvent,
-    LogRequest, Logs, MachineEvent, MachineEventKind, Networks, PackagedFiles, Packaging, PathChange, PathChangeKind,
-    Snapshots, StoredDisk, StoredFiles, Suspension, Terminal, Volumes, Watch,
+    BoxTag, BuildRequest, ByteStream, Changes, Connection, Dial, DialStream, EngineHost, Exec, ExecEvent, ExecRequest,
+    ExecSession, Forwards, Images, LogEvent, LogRequest, Logs, MachineEvent, MachineEventKind, Networks, PackagedFiles,
+    Packaging, PathChange, PathChangeKind, Snapshots, StoredDisk, StoredFiles, Suspension, Terminal, Volumes, Watch,
 };
 pub use context::{Context, NoProgress, ProgressSink};
+pub use doors::{Briefing, CardAddress, Door, DoorKeys, Doors, FolderMount, KnownBy};
 pub use error::{ProviderError, Result};
 pub use provider::{Endpoint, FieldIssue, MachineRef, ObserveScope, Provider, StopMode, unknown_options};
 pub use usage::{DiskUsage, ImageUsage, LayerUsage, MachineUsage, Usage};

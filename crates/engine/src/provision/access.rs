@@ -332,44 +332,6 @@ impl Access {
         Ok(session)
     }
 
-    /// Lets in whoever has the published key, and the workspace no more: so do machines of the box that this one becomes. It is
-    /// written down first, so that the next connection ends it, whatever happens.
-    ///
-    /// # Errors
-    /// When the machine cannot be entered, or refuses.
-    pub(crate) async fn publish(&self, cx: &Context, machine: &MachineId) -> Result<(), EngineError> {
-        let session = self.session(cx, machine).await?;
-        self.update(machine, |known| known.published = true).await?;
-        let doing = format!("letting the published key into machine {machine}");
-        let public = self.keys().await?.public_line().map_err(|error| EngineError::ssh(machine, error))?;
-        self.tell(cx, machine, &session, &doing, &well_known::exposure(&public)).await
-    }
-
-    /// Takes the published key out of a machine.
-    async fn lock_up(&self, cx: &Context, machine: &MachineId, session: &rig_ssh::Session) -> Result<(), EngineError> {
-        let public = self.keys().await?.public_line().map_err(|error| EngineError::ssh(machine, error))?;
-        let doing = format!("replacing the published key of machine {machine}");
-        self.tell(cx, machine, session, &doing, &well_known::replacement(&public)).await
-    }
-
-    /// Runs a line of rig's own, which must succeed.
-    async fn tell(
-        &self,
-        cx: &Context,
-        machine: &MachineId,
-        session: &rig_ssh::Session,
-        doing: &str,
-        line: &str,
-    ) -> Result<(), EngineError> {
-        let run = async { session.run(line, None, SAID).await.map_err(|error| ProviderError::failed(doing, error)) };
-        let outcome = cx.run(doing, run).await?;
-        if outcome.success() {
-            return Ok(());
-        }
-        let why = String::from_utf8_lossy(&outcome.stderr).trim().to_owned();
-        Err(EngineError::NotEnrolled { machine: machine.clone(), why })
-    }
-
     async fn attempt(
         &self,
         cx: &Context,
@@ -434,7 +396,7 @@ impl Access {
 }
 
 /// How much is kept of what a command of rig's own says, in bytes.
-const SAID: usize = 4096;
+pub(super) const SAID: usize = 4096;
 
 /// Runs a short piece of work on files away from the runtime.
 pub(crate) async fn blocking<T: Send + 'static>(

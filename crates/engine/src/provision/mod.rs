@@ -5,6 +5,7 @@ mod briefing;
 mod dialer;
 mod enrol;
 mod machine_log;
+mod publishing;
 mod put;
 mod script;
 mod well_known;

@@ -25,7 +25,7 @@ impl Lab {
         Self::with("")
     }
 
-    /// With more lines for the server's configuration.
+    /// With more lines for the server's configuration; of two for the same, the first counts.
     pub(crate) fn with(lines: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let [host, key] = [(); 2].map(|()| KeyPair::generate("lab").unwrap());
@@ -37,9 +37,9 @@ impl Lab {
             fs_err::create_dir_all("/run/sshd").unwrap();
         }
         let config = format!(
-            "ListenAddress 127.0.0.1:{port}\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized\nPidFile none\n\
+            "{lines}\nListenAddress 127.0.0.1:{port}\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized\nPidFile none\n\
              StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-             PermitRootLogin yes\nMaxStartups 100\nAcceptEnv LC_*\nLogLevel VERBOSE\nSubsystem sftp internal-sftp\n{lines}\n",
+             PermitRootLogin yes\nMaxStartups 100\nAcceptEnv LC_*\nLogLevel VERBOSE\nSubsystem sftp internal-sftp\n",
             folder.path().display()
         );
         fs_err::write(folder.path().join("config"), config).unwrap();

@@ -216,3 +216,20 @@ async fn nothing_remains_of_a_session_that_was_dropped() {
     }
     panic!("{} tasks remain", metrics.num_alive_tasks());
 }
+
+/// Dropbear closes a terminal when its input ends. OpenSSH does not, but says that it was told.
+#[tokio::test]
+async fn the_input_of_a_terminal_that_nobody_writes_to_does_not_end() {
+    let lab = Lab::with("LogLevel DEBUG2");
+    let session = lab.connect().await;
+    let ended = || lab.log().contains("rcvd eof");
+    let terminal = Some(Terminal { term: "xterm".to_owned(), columns: 90, rows: 30 });
+    let command = ExecCommand { terminal, ..ExecCommand::new("sleep 0.3") };
+    let outcome = session.exec(&command).await.unwrap().outcome(100).await;
+    assert!(!ended(), "{}", lab.log());
+    if !lab.log().contains("chown(/dev/pts") {
+        assert!(outcome.unwrap().success());
+    }
+    session.run("sleep 0.3", None, 100).await.unwrap();
+    assert!(ended(), "{}", lab.log());
+}

@@ -7,7 +7,7 @@ use rig_model::MachineId;
 use std::time::Duration;
 
 /// How long everything may take together.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// How often what is still there is looked for: a call that was cut may make its object after a first look.
 const ROUNDS: usize = 5;
