@@ -1,13 +1,13 @@
-# mmdebstrap --customize-hook; $1 is the new root.
+# mmdebstrap --customize-hook or, where nothing is installed, --extract-hook; $1 is the new root.
 # The kernel's package is unpacked, not installed: its scripts want an initrd to be made and a boot loader to be told, and
 # bring 100 MB of packages for that. rig makes the initrd, and the kernel is given to the machine from outside.
 set -eu
 root=$1
-arch=$(chroot "$root" dpkg --print-architecture)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
+eval "$(apt-config shell arch APT::Architecture)"
 # The kernel for virtual machines: fewer drivers, ext4 built in. The package of that name only names the present one.
 package=$(apt-cache depends "linux-image-cloud-$arch" | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
 [ -n "$package" ] || { echo "E: the suite has no package linux-image-cloud-$arch" >&2; exit 1; }

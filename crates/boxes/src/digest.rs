@@ -53,6 +53,8 @@ pub(crate) fn of(source: &BoxSource, around: &Surroundings<'_>) -> Result<Digest
         Some(parent) => {
             hasher.part("parent").part(parent.as_str());
         }
+        // Nothing in it reads them.
+        None if is_tiny(source) => {}
         // A child has them from its parent, whose hash holds them.
         None => {
             hasher.part("certificates");
@@ -62,6 +64,10 @@ pub(crate) fn of(source: &BoxSource, around: &Surroundings<'_>) -> Result<Digest
         }
     }
     Ok(hasher.finish())
+}
+
+fn is_tiny(source: &BoxSource) -> bool {
+    matches!(source, BoxSource::Bootstrap(bootstrap) if !bootstrap.kind.has_packages())
 }
 
 fn add_bootstrap(hasher: &mut Hasher, bootstrap: &Bootstrap) {
@@ -75,15 +81,8 @@ fn add_bootstrap(hasher: &mut Hasher, bootstrap: &Bootstrap) {
     for package in packages {
         hasher.part(package);
     }
-    for part in bootstrap::RECIPE {
+    for part in bootstrap::written(bootstrap.kind) {
         hasher.part(part);
-    }
-    // Without a kernel nothing is added: boxes that were made before there was this choice are still the same.
-    if bootstrap.kernel {
-        hasher.part("kernel");
-        for part in bootstrap::machine_recipe() {
-            hasher.part(part);
-        }
     }
 }
 

@@ -73,6 +73,33 @@ pub struct Bootstrap {
     pub packages: Vec<String>,
     /// The mirror; the host's own for that suite when there is none.
     pub mirror: Option<String>,
-    /// Whether a virtual machine can boot from it: it holds a kernel, an init of its own and an SSH server.
-    pub kernel: bool,
+    /// What it is for.
+    pub kind: BootstrapKind,
+}
+
+/// What a root file system from Debian's packages is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BootstrapKind {
+    /// Containers.
+    #[default]
+    Container,
+    /// Virtual machines: it holds a kernel, an init of its own and an SSH server beside the packages.
+    Machine,
+    /// Virtual machines that are there within seconds: a kernel, BusyBox and a small SSH server, and no package manager.
+    TinyMachine,
+}
+
+impl BootstrapKind {
+    /// Whether a virtual machine can boot from it.
+    #[must_use]
+    pub fn boots(self) -> bool {
+        self != Self::Container
+    }
+
+    /// Whether it is made of packages that are installed, to which a box can add others.
+    #[must_use]
+    pub fn has_packages(self) -> bool {
+        self != Self::TinyMachine
+    }
 }

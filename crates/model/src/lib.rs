@@ -25,7 +25,7 @@ mod text;
 mod workspace;
 
 pub use artifact::{ArtifactSource, ArtifactSpec};
-pub use boxes::{Bootstrap, BoxBuild, BoxSource, BoxSpec, StoredSource};
+pub use boxes::{Bootstrap, BootstrapKind, BoxBuild, BoxSource, BoxSpec, StoredSource};
 pub use check::{CheckSpec, CheckTarget, Expectation};
 pub use compare::CompareSpec;
 pub use digest::{Digest, Hasher};

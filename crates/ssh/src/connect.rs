@@ -1,6 +1,6 @@
 //! Connecting: attempts, repeated until one works, the deadline passes or there is no hope.
 
-use crate::dial::DialError;
+use crate::greeting::Greeted;
 use crate::session::Settings;
 use crate::{Credentials, Dialer, HostKey, Result, Session, SshError, wire::Wire};
 use russh::client::{Config, DisconnectReason, Handler, connect_stream};
@@ -8,14 +8,10 @@ use russh::keys::ssh_key::rand_core::Rng;
 use russh::keys::{Algorithm, HashAlg, PublicKeyOrCertificate};
 use russh::{Preferred, cipher, compression};
 use std::borrow::Cow;
-use std::future::pending;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
-
-/// Time for a connection, and then for the server's greeting.
-const GREETING: Duration = Duration::from_secs(10);
 
 /// Time for one attempt as a whole: connection, key exchange and authentication.
 const ATTEMPT: Duration = Duration::from_secs(30);
@@ -112,25 +108,11 @@ impl Settings {
     }
 
     async fn attempt(&self, log: &Log) -> std::result::Result<Session, Trouble> {
-        log.now("opening a connection");
-        let connection = match timeout(GREETING, self.dialer.dial()).await {
-            Ok(Ok(connection)) => connection,
-            Ok(Err(DialError::Permanent { why })) => return Err(Trouble::Final(SshError::Unreachable { why })),
-            Ok(Err(DialError::Temporary { why })) => return Err(Trouble::Passing(why)),
-            Err(_) => return Err(Trouble::Passing(format!("no connection within {} seconds", GREETING.as_secs()))),
-        };
-
-        log.now("it accepted the connection, but sent no SSH greeting");
+        let greeted = Greeted::wait(&*self.dialer, log).await?;
+        log.now("exchanging keys");
         let link = Link::default();
         // An attempt that is given up must take russh's task with it.
         let abandoned = link.cut.clone().drop_guard();
-        let spoke = CancellationToken::new();
-        let silence = async {
-            if timeout(GREETING, spoke.cancelled()).await.is_ok() {
-                log.now("exchanging keys");
-                pending::<()>().await;
-            }
-        };
         let shown = Arc::new(OnceLock::new());
         let watch = Watch {
             trust: self.trust.clone(),
@@ -138,12 +120,9 @@ impl Settings {
             why: Arc::clone(&link.why),
             _gone: link.gone.clone().drop_guard(),
         };
-        let wire = Wire::new(connection, link.cut.clone(), spoke.clone());
+        let wire = Wire::new(greeted, link.cut.clone());
         let handshake = connect_stream(Arc::new(config(&self.trust)), wire, watch);
-        let mut handle = tokio::select! {
-            handle = handshake => handle.map_err(|error| self.explain(&error, &shown))?,
-            () = silence => return Err(Trouble::Passing(log.stage().to_owned())),
-        };
+        let mut handle = handshake.await.map_err(|error| self.explain(&error, &shown))?;
 
         log.now("authenticating");
         self.credentials.prove(&mut handle, &link).await?;
@@ -178,7 +157,7 @@ pub(crate) enum Trouble {
 
 /// What the attempts do and did, for the message when time is up.
 #[derive(Default)]
-struct Log {
+pub(crate) struct Log {
     entries: Mutex<(&'static str, Option<String>)>,
 }
 
@@ -187,11 +166,11 @@ impl Log {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn now(&self, stage: &'static str) {
+    pub(crate) fn now(&self, stage: &'static str) {
         self.entries().0 = stage;
     }
 
-    fn stage(&self) -> &'static str {
+    pub(crate) fn stage(&self) -> &'static str {
         self.entries().0
     }
 

@@ -7,6 +7,7 @@ mod dial;
 mod error;
 mod exec;
 mod forward;
+mod greeting;
 mod keys;
 mod quote;
 mod session;

@@ -1,6 +1,7 @@
 //! The stream below the SSH protocol, with a switch.
 
-use crate::Connection;
+use crate::{Connection, greeting::Greeted};
+use bytes::{Buf, Bytes};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -19,15 +20,16 @@ pub(crate) struct Wire {
     inner: Box<dyn Connection>,
     cut: CancellationToken,
     cutting: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// Cancelled with the first byte that the other side sends.
-    spoke: CancellationToken,
+    /// What the other side has said already, to be read first.
+    said: Bytes,
     /// Runs while a write waits.
     stuck: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wire {
-    pub(crate) fn new(inner: Box<dyn Connection>, cut: CancellationToken, spoke: CancellationToken) -> Self {
-        Self { inner, cutting: Box::pin(cut.clone().cancelled_owned()), cut, spoke, stuck: None }
+    pub(crate) fn new(greeted: Greeted, cut: CancellationToken) -> Self {
+        let Greeted { connection: inner, said } = greeted;
+        Self { inner, cutting: Box::pin(cut.clone().cancelled_owned()), cut, said, stuck: None }
     }
 
     /// Ready with an error once the wire is cut. Leaves a wake-up behind until then.
@@ -61,12 +63,13 @@ impl AsyncRead for Wire {
         if let Poll::Ready(error) = self.poll_cut(context) {
             return Poll::Ready(Err(error));
         }
-        let before = buffer.filled().len();
-        let result = Pin::new(&mut self.inner).poll_read(context, buffer);
-        if buffer.filled().len() > before && !self.spoke.is_cancelled() {
-            self.spoke.cancel();
+        if !self.said.is_empty() {
+            let length = self.said.len().min(buffer.remaining());
+            buffer.put_slice(&self.said[..length]);
+            self.said.advance(length);
+            return Poll::Ready(Ok(()));
         }
-        result
+        Pin::new(&mut self.inner).poll_read(context, buffer)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::support::{Call, Engine, bootstrap, box_spec, context, host, temporary
 use camino::{Utf8Path, Utf8PathBuf};
 use indexmap::IndexMap;
 use rig_boxes::{BoxError, BoxPlan, MakeBox, make_box};
-use rig_model::{BoxSource, Digest, HostTrust};
+use rig_model::{BootstrapKind, BoxSource, Digest, HostTrust};
 use rig_provider_api::Context;
 use std::{
     os::unix::fs::PermissionsExt,
@@ -101,7 +101,7 @@ async fn with_a_kernel_the_program_gets_what_a_virtual_machine_needs() {
     let engine = Engine::default();
     let mut source = bootstrap("bookworm", &["tini"]);
     let BoxSource::Bootstrap(settings) = &mut source else { panic!() };
-    settings.kernel = true;
+    settings.kind = BootstrapKind::Machine;
     make(&engine, &program(&folder, script), &source, &HostTrust::default(), &context().0).await.unwrap();
     let [Call::Import(_, root)] = &engine.calls()[..] else { panic!("{:?}", engine.calls()) };
     let text = String::from_utf8(root.clone()).unwrap();
@@ -118,6 +118,26 @@ async fn with_a_kernel_the_program_gets_what_a_virtual_machine_needs() {
     }
     let hooks: Vec<_> = text.match_indices("arg:--customize-hook=").map(|(at, _)| at).collect();
     assert!(hooks.len() == 3 && text[hooks[2]..].contains("policy-rc.d"), "caches are removed last");
+}
+
+#[tokio::test]
+async fn of_a_tiny_machine_nothing_is_installed() {
+    let (_guard, folder) = temporary();
+    let script = r#"for a in "$@"; do echo "arg:$a"; done; ls "$RIG_VM""#;
+    let trust = HostTrust { certificates: vec!["PEM".to_owned()], proxies: Vec::new() };
+    let engine = Engine::default();
+    let mut source = bootstrap("bookworm", &[]);
+    let BoxSource::Bootstrap(settings) = &mut source else { panic!() };
+    settings.kind = BootstrapKind::TinyMachine;
+    make(&engine, &program(&folder, script), &source, &trust, &context().0).await.unwrap();
+    let [Call::Import(_, root)] = &engine.calls()[..] else { panic!("{:?}", engine.calls()) };
+    let text = String::from_utf8(root.clone()).unwrap();
+    for part in ["arg:--variant=extract\n", ",dropbear-bin,", "linux-image-cloud-", "\nsshd-run\n", "\nrig-seed\n"] {
+        assert!(text.contains(part), "{part} is missing in {text}");
+    }
+    for part in ["ca-certificates", "openssh-server", "arg:--customize-hook", "arg:--essential-hook", "sshd_config\n"] {
+        assert!(!text.contains(part), "{part} is in {text}");
+    }
 }
 
 #[tokio::test]

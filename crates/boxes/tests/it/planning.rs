@@ -3,7 +3,7 @@
 use crate::support::{artifact, bootstrap, box_spec, build, host, name, temporary, workspace};
 use camino::{Utf8Path, Utf8PathBuf};
 use rig_boxes::{BoxError, BoxHost, BoxPlans, PlanBoxes};
-use rig_model::{ArtifactSource, BoxSource, Bytes, Digest, HostTrust, ObservedBox, Workspace};
+use rig_model::{ArtifactSource, BootstrapKind, BoxSource, Bytes, Digest, HostTrust, ObservedBox, Workspace};
 use std::time::{Duration, Instant};
 
 /// A root box, a box built on it and one built on that, the latter with an argument and an artifact.
@@ -140,11 +140,13 @@ fn what_the_file_says_changes_the_hash() {
     assert_eq!(at.changed(|at| at.build("spark").artifacts.clear()), SPARK);
     assert_eq!(at.changed(|at| *at.source("debian") = bootstrap("bookworm", &["a"])), EVERYTHING);
     assert_eq!(at.changed(|at| *at.source("debian") = bootstrap("trixie", &["a"])), EVERYTHING);
-    let kernel = |at: &mut Setting| {
-        let BoxSource::Bootstrap(bootstrap) = at.source("debian") else { panic!("it comes from elsewhere") };
-        bootstrap.kernel = !bootstrap.kernel;
-    };
-    assert_eq!(at.changed(kernel), EVERYTHING);
+    for kind in [BootstrapKind::Machine, BootstrapKind::TinyMachine, BootstrapKind::Container] {
+        let other = |at: &mut Setting| {
+            let BoxSource::Bootstrap(bootstrap) = at.source("debian") else { panic!("it comes from elsewhere") };
+            bootstrap.kind = kind;
+        };
+        assert_eq!(at.changed(other), EVERYTHING, "{kind:?}");
+    }
     assert_eq!(at.changed(|at| at.host.platform = "linux/arm64".to_owned()), EVERYTHING, "another source");
     assert_eq!(at.changed(|at| at.host.engine = "linux/arm64".to_owned()), EVERYTHING);
 }

@@ -6,8 +6,8 @@ use futures_util::TryStreamExt;
 use indexmap::IndexMap;
 use rig_boxes::{BoxHost, FetchSettings, Retry};
 use rig_model::{
-    ArtifactSource, ArtifactSpec, Bootstrap, BoxBuild, BoxName, BoxSource, BoxSpec, Digest, Name, ObservedBox, Origin,
-    Progress, Workspace,
+    ArtifactSource, ArtifactSpec, Bootstrap, BootstrapKind, BoxBuild, BoxName, BoxSource, BoxSpec, Digest, Name,
+    ObservedBox, Origin, Progress, Workspace,
 };
 use rig_provider_api::{BoxTag, BuildRequest, ByteStream, Context, Images, ProgressSink, ProviderError, Result};
 use std::{
@@ -84,7 +84,7 @@ pub(crate) fn bootstrap(suite: &str, packages: &[&str]) -> BoxSource {
         suite: suite.to_owned(),
         packages,
         mirror: Some("http://mirror.example".to_owned()),
-        kernel: false,
+        kind: BootstrapKind::Container,
     })
 }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 use camino::Utf8Path;
 use indexmap::IndexMap;
-use rig_model::{ArtifactSpec, Bootstrap, BoxBuild, BoxName, BoxSource, BoxSpec, Name, StoredSource};
+use rig_model::{ArtifactSpec, Bootstrap, BootstrapKind, BoxBuild, BoxName, BoxSource, BoxSpec, Name, StoredSource};
 
 /// A box whose parent is not looked up yet.
 struct Draught<'k> {
@@ -239,16 +239,40 @@ fn bootstrap(eval: &mut Eval<'_, '_>, mut node: Reader<'_>) -> Option<Bootstrap>
                     format!("{package:?} is not the name of a Debian package"),
                     "one name in each pair of quotes: `package \"a\" \"b\"`",
                 );
-            } else if !packages.contains(&package) {
-                packages.push(package);
+            } else if packages.iter().all(|(_, other)| *other != package) {
+                packages.push((value.at, package));
             }
         }
         list.finish(eval.cx);
     }
+    let kind = bootstrap_kind(eval, &mut node, packages.first().map(|(at, _)| *at));
+    node.finish(eval.cx);
+    let packages = packages.into_iter().map(|(_, package)| package).collect();
+    Some(Bootstrap { suite: suite?, packages, mirror, kind })
+}
+
+/// `kernel` or `tiny`, where one of them is written; `package` is where the first package is.
+fn bootstrap_kind(eval: &mut Eval<'_, '_>, node: &mut Reader<'_>, package: Option<At>) -> BootstrapKind {
     let kernel = node.block.one(eval.cx, "kernel");
     let kernel = eval.flag(kernel).unwrap_or(false);
-    node.finish(eval.cx);
-    Some(Bootstrap { suite: suite?, packages, mirror, kernel })
+    let tiny = node.block.one(eval.cx, "tiny");
+    let tiny_at = tiny.as_ref().map(Reader::at);
+    let tiny = eval.flag(tiny).unwrap_or(false);
+    if let (true, Some(at)) = (tiny && kernel, tiny_at) {
+        eval.wrong(at, "a box is `tiny` or has a `kernel` with packages", "remove one of the two lines");
+    }
+    if let (true, Some(at)) = (tiny, package) {
+        eval.wrong(
+            at,
+            "a `tiny` box has no packages",
+            "write `kernel` instead of `tiny`: such a machine has a package manager, and starts later",
+        );
+    }
+    match (tiny, kernel) {
+        (true, _) => BootstrapKind::TinyMachine,
+        (false, true) => BootstrapKind::Machine,
+        (false, false) => BootstrapKind::Container,
+    }
 }
 
 /// `stored "user/box" version="~> 1.0"`: a box of rig's store. What versions mean is the store's to know.

@@ -127,7 +127,7 @@ pub(crate) fn assemble(
 fn provider_of(of_box: Option<&BoxSpec>) -> &'static str {
     match of_box.and_then(|spec| spec.sources.first()) {
         Some(BoxSource::Stored(_)) => "virtualbox",
-        Some(BoxSource::Bootstrap(bootstrap)) if bootstrap.kernel => "qemu",
+        Some(BoxSource::Bootstrap(bootstrap)) if bootstrap.kind.boots() => "qemu",
         _ => PROVIDER,
     }
 }

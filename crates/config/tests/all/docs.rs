@@ -148,6 +148,7 @@ fn every_node_is_in_the_reference() {
         "bootstrap",
         "package",
         "kernel",
+        "tiny",
         "image",
         "topology",
         "network",

@@ -2,8 +2,8 @@
 
 use super::support::{in_machine, in_topology, machine, workspace};
 use rig_model::{
-    BoxSource, Bytes, CheckTarget, Condition, DriftClass, Expectation, MachineId, MilliCpus, Name, Part, ProbeKind,
-    Protocol, RequestedPort, RestartPolicy, Text, Workspace,
+    BootstrapKind, BoxSource, Bytes, CheckTarget, Condition, DriftClass, Expectation, MachineId, MilliCpus, Name, Part,
+    ProbeKind, Protocol, RequestedPort, RestartPolicy, Text, Workspace,
 };
 use std::time::Duration;
 
@@ -193,14 +193,15 @@ fn boxes_come_parents_first_and_sources_in_their_order() {
 }
 
 #[test]
-fn a_bootstrap_has_a_kernel_when_it_says_so() {
-    let kernel = |line: &str| {
+fn a_bootstrap_is_for_virtual_machines_when_it_says_so() {
+    let kind = |line: &str| {
         let text = format!("workspace \"t\"\nbox \"a\" {{ bootstrap \"bookworm\" {{ {line} }} }}");
         let [BoxSource::Bootstrap(bootstrap)] = &workspace(&text).boxes["a"].sources[..] else { panic!() };
-        bootstrap.kernel
+        bootstrap.kind
     };
-    assert!(kernel("kernel") && kernel("kernel #true"));
-    assert!(!kernel("kernel #false") && !kernel("package \"a\""));
+    assert_eq!([kind("kernel"), kind("kernel #true")], [BootstrapKind::Machine; 2]);
+    assert_eq!([kind("tiny"), kind("kernel #false; tiny #true")], [BootstrapKind::TinyMachine; 2]);
+    assert_eq!([kind("kernel #false"), kind("tiny #false"), kind("package \"a\"")], [BootstrapKind::Container; 3]);
 }
 
 #[test]
@@ -238,6 +239,7 @@ fn auto_is_the_provider_that_the_box_is_for() {
     let text = r#"workspace "t"
 box "kept" { stored "debian/bookworm64"; }
 box "vm" { bootstrap "bookworm" { kernel; } }
+box "tiny" { bootstrap "bookworm" { tiny; } }
 box "root" { bootstrap "bookworm"; }
 box "image" { image "debian"; }
 topology "lab" idiom="mutable" {
@@ -247,10 +249,11 @@ topology "lab" idiom="mutable" {
     machine "c" { box "root"; }
     machine "d" { box "image"; }
     machine "e" { box "vm"; provider "docker"; }
+    machine "f" { box "tiny"; }
 }"#;
     let workspace = workspace(text);
     let providers: Vec<&str> = workspace.machines().map(|machine| machine.provider.as_str()).collect();
-    assert_eq!(providers, ["virtualbox", "qemu", "docker", "docker", "docker"]);
+    assert_eq!(providers, ["virtualbox", "qemu", "docker", "docker", "docker", "qemu"]);
 }
 
 #[test]

@@ -93,6 +93,8 @@ fn of_boxes() {
     one(&top("box \"a\" { image \"two words\" }"), "is not the name of an image");
     one(&top("box \"a\" { bootstrap \"bookworm\" { package \"a b\" } }"), "is not the name of a Debian package");
     one(&top("box \"a\" { bootstrap \"bookworm\" { kernel \"6.1\" } }"), "kernel");
+    one(&top("box \"a\" { bootstrap \"bookworm\" { kernel; tiny } }"), "a box is `tiny` or has a `kernel`");
+    one(&top("box \"a\" { bootstrap \"bookworm\" { tiny; package \"curl\" } }"), "a `tiny` box has no packages");
     one(&top("box \"a\" { image \"x\" }\nbox \"a\" { image \"y\" }"), "box `a` is declared twice");
 }
 

@@ -1,0 +1,145 @@
+//! Waiting until the server has spoken, on more than one connection where the first stays silent.
+//!
+//! What forwards a port of this host into a machine that boots may accept a connection long before the machine can answer, and then
+//! knock at the machine only after pauses of its own: QEMU's user network after six seconds. Somebody who knocks later is let in
+//! earlier. An SSH server speaks first (RFC 4253, section 4.2), so that a connection on which nothing was said yet can be given up
+//! without harm.
+
+use crate::connect::{Log, Trouble};
+use crate::{Connection, DialError, Dialer};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+/// Time for a connection, and then for the server's first words on it.
+const GREETING: Duration = Duration::from_secs(10);
+
+/// How long the server may be silent until it is asked on another connection as well, and again after that.
+const SILENCE: Duration = Duration::from_millis(500);
+
+/// Time for each of the later ones, from dialling on. Together with [`SILENCE`] it bounds how many there are at once, to less than
+/// the ten strangers that OpenSSH's server talks to at once (`MaxStartups`).
+const LATER: Duration = Duration::from_secs(2);
+
+/// The largest part of the first words that is read at once, in bytes: RFC 4253 allows 255 for the line with the version.
+const WORDS: usize = 256;
+
+/// A connection on which the server has spoken, and what it said, which is still to be understood.
+pub(crate) struct Greeted {
+    pub(crate) connection: Box<dyn Connection>,
+    pub(crate) said: Bytes,
+}
+
+impl Greeted {
+    /// Connects and waits for the first words. The first connection decides over failure: it has the longest time.
+    pub(crate) async fn wait(dialer: &dyn Dialer, log: &Log) -> Result<Self, Trouble> {
+        log.now("opening a connection");
+        let too_long = || Trouble::Passing(format!("no connection within {} seconds", GREETING.as_secs()));
+        let connection = timeout(GREETING, dial(dialer)).await.map_err(|_| too_long())??;
+        log.now("it accepted the connection, but sent no SSH greeting");
+        let first = async { timeout(GREETING, hear(connection)).await };
+        tokio::pin!(first);
+        let mut later = FuturesUnordered::new();
+        let mut again = interval(SILENCE);
+        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first tick is at once, and stands for the first connection.
+        again.tick().await;
+        loop {
+            tokio::select! {
+                biased;
+                heard = &mut first => {
+                    return heard.unwrap_or_else(|_| Err(Trouble::Passing(log.stage().to_owned())));
+                }
+                Some(heard) = later.next() => match heard {
+                    Ok(Err(Trouble::Passing(_))) | Err(_) => {}
+                    Ok(heard) => return heard,
+                },
+                _ = again.tick() => later.push(timeout(LATER, async { hear(dial(dialer).await?).await })),
+            }
+        }
+    }
+}
+
+async fn dial(dialer: &dyn Dialer) -> Result<Box<dyn Connection>, Trouble> {
+    dialer.dial().await.map_err(|error| match error {
+        DialError::Permanent { why } => Trouble::Final(crate::SshError::Unreachable { why }),
+        DialError::Temporary { why } => Trouble::Passing(why),
+    })
+}
+
+async fn hear(mut connection: Box<dyn Connection>) -> Result<Greeted, Trouble> {
+    let mut said = BytesMut::with_capacity(WORDS);
+    match connection.read_buf(&mut said).await {
+        Ok(0) => Err(Trouble::Passing("the server ended the connection before it could be used".to_owned())),
+        Ok(_) => Ok(Greeted { connection, said: said.freeze() }),
+        Err(error) => Err(Trouble::Passing(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+    use tokio::sync::Mutex;
+
+    /// Something that forwards to a machine which boots: connections are accepted, and those of the first `deaf` stay silent.
+    struct Forwarder {
+        deaf: usize,
+        dialled: AtomicUsize,
+        ends: Mutex<Vec<DuplexStream>>,
+    }
+
+    impl Forwarder {
+        fn new(deaf: usize) -> Self {
+            Self { deaf, dialled: AtomicUsize::new(0), ends: Mutex::default() }
+        }
+    }
+
+    #[async_trait]
+    impl Dialer for Forwarder {
+        async fn dial(&self) -> Result<Box<dyn Connection>, DialError> {
+            let (near, mut far) = duplex(1024);
+            if self.dialled.fetch_add(1, Ordering::Relaxed) >= self.deaf {
+                far.write_all(b"SSH-2.0-x\r\n").await.unwrap();
+            }
+            self.ends.lock().await.push(far);
+            Ok(Box::new(near))
+        }
+
+        fn place(&self) -> String {
+            "here".to_owned()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_later_connection_is_heard_where_the_first_stays_silent() {
+        let began = tokio::time::Instant::now();
+        let Ok(greeted) = Greeted::wait(&Forwarder::new(3), &Log::default()).await else { panic!("not heard") };
+        assert_eq!(greeted.said, "SSH-2.0-x\r\n");
+        assert_eq!(began.elapsed(), 3 * SILENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_connection_is_enough_for_a_server_that_speaks() {
+        let forwarder = Forwarder::new(0);
+        assert!(Greeted::wait(&forwarder, &Log::default()).await.is_ok());
+        assert_eq!(forwarder.dialled.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_ends_with_the_first_connections_time() {
+        let began = tokio::time::Instant::now();
+        let forwarder = Forwarder::new(usize::MAX);
+        let Err(Trouble::Passing(why)) = Greeted::wait(&forwarder, &Log::default()).await else { panic!("heard") };
+        assert_eq!(why, "it accepted the connection, but sent no SSH greeting");
+        assert_eq!(began.elapsed(), GREETING);
+        for end in forwarder.ends.lock().await.iter_mut() {
+            assert_eq!(end.read(&mut [0]).await.unwrap(), 0, "a connection is left");
+        }
+    }
+}
