@@ -3,7 +3,7 @@
 use crate::{app::App, cli::Targets, engine_choice::Start, failure::Failure};
 use rig_engine::Selection;
 use rig_model::{MachineSpec, MachineState, ObservedMachine};
-use rig_provider_api::ObserveScope;
+use rig_provider_api::{MachineRef, ObserveScope};
 use rig_state::write_atomically;
 use serde::Serialize;
 use std::{fmt::Write, time::Duration};
@@ -57,8 +57,19 @@ pub(crate) async fn run(app: &App, arguments: &Targets) -> Result<(), Failure> {
         if !selection.contains(&seen.id) {
             continue;
         }
-        let is_local = engines.get(&seen.provider).is_some_and(|engine| engine.local);
-        let Some((address, port)) = place(seen, ssh.port, is_local) else {
+        let place = match session.providers.get(&seen.provider)?.doors() {
+            // A port of this host leads in: it has no way to the machine's own addresses.
+            Some(doors) => {
+                let machine = MachineRef { workspace: session.workspace.name.clone(), id: seen.id.clone() };
+                let door = doors.door(&cx, &machine).await?;
+                door.map(|door| (door.address.ip().to_string(), door.address.port()))
+            }
+            None => {
+                let is_local = engines.get(&seen.provider).is_some_and(|engine| engine.local);
+                place(seen, ssh.port, is_local)
+            }
+        };
+        let Some((address, port)) = place else {
             app.ui.warn(format!(
                 "machine {} has no address that this host reaches; publish port {} in its block",
                 seen.id, ssh.port

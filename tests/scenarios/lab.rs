@@ -170,6 +170,16 @@ impl Lab {
         self.run(arguments).code(0)
     }
 
+    /// Runs a line on a machine by OpenSSH, with the configuration that rig writes for it. The line must succeed.
+    #[track_caller]
+    pub(crate) fn openssh(&self, machine: &str, line: &str) -> String {
+        self.put("ssh.conf", &self.ok(&["ssh-config"]).stdout);
+        let mut ssh = Command::new("ssh");
+        ssh.arg("-F").arg(self.folder.path().join("ssh.conf")).args(["-o", "BatchMode=yes", machine, line]);
+        let began = Instant::now();
+        Run::of(&ssh.stdin(Stdio::null()).output().unwrap(), began).code(0).stdout
+    }
+
     /// Starts the program.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()

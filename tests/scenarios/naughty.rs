@@ -4,7 +4,6 @@ use crate::lab::{BOX, Lab};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -164,13 +163,8 @@ fn ssh_is_what_openssh_would_be() {
         assert_eq!(lab.ok(&["ssh", "-c", "head -c 300000 /dev/zero"]).stdout.len(), 300_000);
     }
     // OpenSSH takes the configuration, and knows the machine.
-    let config = lab.ok(&["ssh-config"]).stdout;
-    lab.put("ssh.conf", &config);
     for name in ["box", "box.lab", "lab-box"] {
-        let file = lab.folder.path().join("ssh.conf");
-        let output = Command::new("ssh").arg("-F").arg(file).args(["-o", "BatchMode=yes", name, "hostname"]).output();
-        let output = output.unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "box.lab\n", "{output:?}");
+        assert_eq!(lab.openssh(name, "hostname"), "box.lab\n");
     }
     // Files and folders arrive whole, with their modes.
     lab.put("tree/a b/c.sh", "#!/bin/sh\n");

@@ -49,6 +49,7 @@ check "names" on="client" {{ run "busybox" "wget" "-q" "-O" "-" "http://web:8000
     assert_eq!(processes(&lab).len(), 2);
     assert_eq!(lab.ok(&["exec", "client", "--", "cat", "/srv/fetched"]).stdout, "web\n");
     assert_eq!(lab.ok(&["ssh", "web", "-c", "id -un"]).stdout, "rig\n");
+    assert_eq!(lab.openssh("web", "hostname"), "web\n");
     lab.ok(&["check"]);
     let plan = lab.ok(&["plan", "--json"]).json();
     assert_eq!(plan["operations"].as_array().unwrap().len(), 0, "{plan}");
@@ -90,6 +91,44 @@ check "names" on="client" {{ run "busybox" "wget" "-q" "-O" "-" "http://web:8000
     let drift = lab.run(&["drift", "client"]).stdout;
     assert!(drift.contains("/usr/local/bin/tool"), "{drift}");
 
+    lab.ok(&["destroy", "-f"]);
+    assert_eq!(processes(&lab), Vec::<String>::new());
+}
+
+#[test]
+fn a_tiny_machine_is_a_machine() {
+    let lab = Lab::new(
+        "tiny",
+        r#"
+box "tiny-vm" { bootstrap "bookworm" { tiny; } }
+topology "lab" idiom="mutable" {
+    defaults { provider "qemu"; box "tiny-vm"; limits cpus=1 memory="256MiB" }
+    machine "web" {
+        file "site" "/srv/site"
+        service "web" { command "busybox" "httpd" "-f" "-p" "80" "-h" "/srv/site" }
+        ready http=":80/hello"
+    }
+    machine "other" {
+        ssh user="ada.l"
+        after "web" is="ready"
+        shell "fetch" inline="wget -q -O /srv/fetched http://web/hello && echo \"$0\" >/srv/shell"
+    }
+}
+"#,
+    );
+    lab.put("site/hello", "hello\n");
+    lab.ok(&["up"]);
+    assert_eq!(processes(&lab).len(), 2);
+    assert_eq!(lab.ok(&["exec", "other", "--", "cat", "/srv/fetched"]).stdout, "hello\n");
+    assert_eq!(lab.ok(&["ssh", "other", "-c", "id -un; pwd; sudo id -un"]).stdout, "ada.l\n/home/ada.l\nroot\n");
+    assert_eq!(lab.openssh("web", "id -un; sudo id -un"), "rig\nroot\n");
+    // The disk of its user is there again after the power button, and who it is comes from the seed again.
+    lab.ok(&["exec", "web", "--", "sh", "-c", "echo kept >/home/rig/kept"]);
+    lab.ok(&["reload"]);
+    assert_eq!(lab.openssh("web", "hostname; cat kept"), "web\nkept\n");
+    lab.ok(&["exec", "web", "--", "sh", "-c", "echo new >/etc/motd"]);
+    let drift = lab.run(&["drift", "web"]).stdout;
+    assert!(drift.contains("/etc/motd"), "{drift}");
     lab.ok(&["destroy", "-f"]);
     assert_eq!(processes(&lab), Vec::<String>::new());
 }

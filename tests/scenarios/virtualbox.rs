@@ -107,6 +107,7 @@ fn machines_of_virtualbox_live_as_vagrants_users_know_it() {
     // Provisioned over SSH, with the host name that it was told, by a user who may become root.
     assert_eq!(virtualbox.shell("web", "cat /srv/site/hello /share/word"), "web\nfrom the host\n");
     assert_eq!(lab.ok(&["ssh", "web", "-c", "id -un"]).stdout, "vagrant\n");
+    assert_eq!(lab.openssh("web", "hostname"), "web\n");
     assert_eq!(lab.run(&["exec", "web", "--", "touch", "/share/other"]).code, 1);
     // The published key opens nothing any more.
     let keys = virtualbox.shell("web", "cat /home/vagrant/.ssh/authorized_keys");

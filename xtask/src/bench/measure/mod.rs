@@ -20,5 +20,6 @@ mod script;
 mod spark;
 mod ssh;
 mod vagrant;
+mod vms;
 
 pub(crate) use run::run;

@@ -3,8 +3,10 @@
 use crate::cargo::Result;
 
 const HELP: &str = "\
+cargo xtask bench --vms [--rounds N] [--quick]
 cargo xtask bench [--rounds N] [--quick] [--only PART]… [--engine current|current-apart|debian|unix://SOCKET]
 
+  --vms        virtual machines instead of containers, beside QEMU's own command line and Vagrant; --quick writes nothing
   --rounds N   how often everything is done; what is printed are medians [default: 5]
   --quick      2 rounds, 1 and 5 machines, no clusters, no SSH; docs/performance.md is not written
   --only PART  machines, spark, ssh or own; docs/performance.md is not written
@@ -50,6 +52,8 @@ impl Part {
 pub(super) struct Options {
     /// How often.
     pub(super) rounds: usize,
+    /// Virtual machines, which need no engine.
+    pub(super) vms: bool,
     /// Only to see that everything works.
     pub(super) quick: bool,
     /// Only these; all when empty.
@@ -64,11 +68,13 @@ impl Options {
     /// # Errors
     /// When one is unknown or has no sensible value.
     pub(super) fn parse(arguments: &[String]) -> Result<Self> {
-        let (mut rounds, mut quick, mut engine, mut only) = (None, false, EngineChoice::Any, Vec::new());
+        let (mut rounds, mut quick, mut vms) = (None, false, false);
+        let (mut engine, mut only) = (EngineChoice::Any, Vec::new());
         let mut rest = arguments.iter().map(String::as_str);
         while let Some(argument) = rest.next() {
             match argument {
                 "--quick" => quick = true,
+                "--vms" => vms = true,
                 "--rounds" => {
                     let number =
                         rest.next().and_then(|text| text.parse().ok()).filter(|number| (1..=1000).contains(number));
@@ -83,7 +89,10 @@ impl Options {
                 other => return Err(format!("unknown argument {other:?}\n\n{HELP}")),
             }
         }
-        Ok(Self { rounds: rounds.unwrap_or(if quick { 2 } else { 5 }), quick, only, engine })
+        if vms && !(only.is_empty() && engine == EngineChoice::Any) {
+            return Err(format!("--vms is measured whole, and without an engine\n\n{HELP}"));
+        }
+        Ok(Self { rounds: rounds.unwrap_or(if quick { 2 } else { 5 }), vms, quick, only, engine })
     }
 
     fn engine(text: &str) -> Result<EngineChoice> {
@@ -131,6 +140,7 @@ mod tests {
         let options = parse("--only ssh").expect("valid arguments");
         assert!(options.wants(Part::Ssh) && !options.wants(Part::Own) && !options.is_whole());
         assert!(parse("--rounds 0").is_err() && parse("--engine tcp://x").is_err() && parse("--fast").is_err());
-        assert!(parse("--only all").is_err());
+        assert!(parse("--only all").is_err() && parse("--vms --only ssh").is_err());
+        assert!(parse("--vms").expect("valid arguments").vms);
     }
 }

@@ -118,7 +118,8 @@ fn table(step: Step, subject: &Subject, results: &Results) -> String {
     text + "\n"
 }
 
-fn times(over: Option<f64>, under: Option<f64>) -> String {
+/// How many times one median is another.
+pub(super) fn times(over: Option<f64>, under: Option<f64>) -> String {
     ratio(over, under).map_or_else(
         || "–".to_owned(),
         |ratio| if ratio < 9.95 { format!("{ratio:.2}") } else { format!("{ratio:.0}") },

@@ -23,14 +23,12 @@ pub(super) struct Rig {
 }
 
 impl Rig {
-    /// Finds the program: `RIG_PROGRAM`, or the one beside this program.
+    /// Finds the program.
     ///
     /// # Errors
     /// When it is not there, or its folder cannot be made.
     pub(super) fn new(setting: &Setting) -> Result<Self> {
-        let beside = || std::env::current_exe().map(|path| path.with_file_name("rig"));
-        let program = std::env::var_os("RIG_PROGRAM").map_or_else(beside, |path| Ok(path.into()));
-        let program = program.map_err(|error| format!("finding rig: {error}"))?;
+        let program = program()?;
         let version = program::first_line(Command::new(&program).arg("--version"))?;
         let folder = setting.folder.join("rig");
         let files = folder.join("box");
@@ -70,6 +68,16 @@ impl Rig {
     pub(super) fn program(&self) -> &Path {
         &self.program
     }
+}
+
+/// The program that is measured: `RIG_PROGRAM`, or the one beside this program.
+///
+/// # Errors
+/// When nobody knows where this program is.
+pub(super) fn program() -> Result<PathBuf> {
+    let beside = || std::env::current_exe().map(|path| path.with_file_name("rig"));
+    let program = std::env::var_os("RIG_PROGRAM").map_or_else(beside, |path| Ok(path.into()));
+    program.map_err(|error| format!("finding rig: {error}"))
 }
 
 impl Contender for Rig {

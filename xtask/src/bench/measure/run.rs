@@ -14,6 +14,7 @@ use super::{
     rig::Rig,
     rounds, spark, ssh,
     vagrant::Vagrant,
+    vms,
 };
 use crate::{cargo::Result, lab::packages};
 use std::{fs, path::PathBuf, time::Instant};
@@ -29,6 +30,9 @@ pub(crate) fn run(arguments: &[String]) -> Result {
     let options = Options::parse(arguments)?;
     if cfg!(debug_assertions) {
         return Err("this program was built without optimization; its API client would look slow".to_owned());
+    }
+    if options.vms {
+        return vms::run(&options);
     }
     packages::install(&["busybox-static"])?;
     let engine = Engine::get(&options.engine)?;
