@@ -38,7 +38,7 @@ pub(crate) struct Start<'a> {
     pub(crate) monitor: &'a Utf8Path,
     pub(crate) pid: &'a Utf8Path,
     /// The snapshot in the disk's file with which the machine goes on, instead of booting.
-    pub(crate) memory: Option<&'static str>,
+    pub(crate) memory: Option<&'a str>,
 }
 
 impl Start<'_> {

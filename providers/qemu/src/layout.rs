@@ -4,7 +4,7 @@
 //! ROOT/
 //!   boxes/NAME-DIGEST/        box.json, disk.img, kernel, initrd
 //!   machines/WORKSPACE.TOPOLOGY.MACHINE/
-//!                             machine.json, keys.json, disk.qcow2, seed.img, console.log
+//!                             machine.json, keys.json, disk.qcow2, seed.img, console.log, snapshots/NAME.json
 //!   networks/WORKSPACE.TOPOLOGY.NETWORK.json
 //!   run/IDENTITY.sock, .pid   while a machine runs
 //!   locks/                    of machines and boxes; empty files
@@ -117,6 +117,17 @@ impl MachinePlace {
 
     pub(crate) fn seed(&self) -> Utf8PathBuf {
         self.0.join("seed.img")
+    }
+
+    /// What is written of a snapshot.
+    pub(crate) fn snapshot(&self, name: &Name) -> Utf8PathBuf {
+        self.0.join("snapshots").join(format!("{name}.json"))
+    }
+
+    /// The snapshots of which something is written.
+    pub(crate) fn snapshots(&self) -> Result<Vec<Name>> {
+        let names = files::names(&self.0.join("snapshots"))?;
+        Ok(names.iter().filter_map(|name| Name::new(name.strip_suffix(".json")?).ok()).collect())
     }
 
     pub(crate) fn console(&self) -> Utf8PathBuf {

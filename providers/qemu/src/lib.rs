@@ -20,6 +20,7 @@ mod provider;
 mod record;
 mod running;
 mod seed;
+mod snapshots;
 mod suspension;
 
 pub use layout::QemuLayout;

@@ -6,7 +6,7 @@ use rig_hypervisor::{files, host_memory, issue, issues};
 use rig_model::{EngineFacts, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
 use rig_provider_api::{
     Context, Doors, Endpoint, FieldIssue, Forwards, Images, Logs, MachineRef, Networks, ObserveScope, Provider, Result,
-    StopMode, Suspension, unknown_options,
+    Snapshots, StopMode, Suspension, unknown_options,
 };
 use std::{collections::BTreeSet, sync::Arc, thread};
 use tokio::{process::Command, sync::OnceCell};
@@ -128,6 +128,10 @@ impl Provider for QemuProvider {
     }
 
     fn networks(&self) -> Option<&dyn Networks> {
+        Some(self)
+    }
+
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
         Some(self)
     }
 

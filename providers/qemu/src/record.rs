@@ -65,6 +65,9 @@ pub(crate) struct Run {
     /// Whether what it holds in memory is on its disk, from which it goes on.
     #[serde(default)]
     pub(crate) suspended: bool,
+    /// The snapshot in which that is, if it is one that stays; of a suspension that is of one use, nothing.
+    #[serde(default)]
+    pub(crate) snapshot: Option<Name>,
 }
 
 impl Record {
@@ -81,7 +84,7 @@ impl Record {
     pub(crate) fn set_ended(&mut self, exit: Exit) {
         if let Some(run) = &mut self.run {
             run.ended = Some(exit);
-            run.suspended = false;
+            (run.suspended, run.snapshot) = (false, None);
         }
     }
 

@@ -8,7 +8,6 @@ use crate::{
     programs,
     provider::SSH,
     record::{Record, Run},
-    suspension::MEMORY,
 };
 use jiff::Timestamp;
 use rig_hypervisor::{Lock, files, free_port, neighbours};
@@ -60,7 +59,7 @@ impl QemuProvider {
                     // old, and the disk that belongs to it too.
                     let old = |known: &mut Record, held: Lock| {
                         if let Some(run) = &mut known.run {
-                            (run.suspended, run.told) = (false, None);
+                            (run.suspended, run.snapshot, run.told) = (false, None, None);
                         }
                         drop(held);
                     };
@@ -71,7 +70,8 @@ impl QemuProvider {
                 _ => self.end(cx, &doing, &record).await?,
             }
             let before = record.run.clone();
-            let suspended = before.as_ref().is_some_and(|run| run.suspended);
+            let memory = before.as_ref().and_then(Run::memory);
+            let used_up = before.as_ref().is_some_and(Run::is_used_up);
             let run = self.prepare(cx, &doing, &lock, machine, &mut record).await?;
             let start = Start {
                 record: &record,
@@ -81,13 +81,13 @@ impl QemuProvider {
                 of_box: &of_box,
                 monitor: &monitor,
                 pid: &pid,
-                memory: suspended.then_some(MEMORY),
+                memory: memory.as_deref(),
             };
             // QEMU is not killed when this call is: it may be half way into the background.
             let mut command = Command::new(&self.programs.system);
             command.args(start.arguments());
             let error = match programs::run(cx, &doing, &mut command).await {
-                Ok(_) if suspended => return self.drop_memory(cx, &doing, &record).await,
+                Ok(_) if used_up => return self.drop_memory(cx, &doing, &record).await,
                 Ok(_) => return Ok(()),
                 Err(error @ ProviderError::Failed { .. }) => error,
                 // It may come up all the same, and then with what was written for it.
@@ -109,7 +109,7 @@ impl QemuProvider {
             if !again {
                 let error = explained(error, &said, &record.ports);
                 let forget = "`rig halt` makes it forget what it held in memory, and `rig up` boots it";
-                return Err(if suspended && error.hint().is_none() { error.hinted(forget) } else { error });
+                return Err(if memory.is_some() && error.hint().is_none() { error.hinted(forget) } else { error });
             }
         }
     }
@@ -146,7 +146,14 @@ impl QemuProvider {
                     let told = neighbours(&own, &guests).map(|other| other.id.clone()).collect();
                     let keys = Keys::load(&place)?;
                     files::write(&place.seed(), &seed(&planned, keys.as_ref(), &all)?)?;
-                    Run { started: Timestamp::now(), ssh, told: Some(told), ended: None, suspended: false }
+                    Run {
+                        started: Timestamp::now(),
+                        ssh,
+                        told: Some(told),
+                        ended: None,
+                        suspended: false,
+                        snapshot: None,
+                    }
                 }
             };
             planned.run = Some(run.clone());
@@ -171,8 +178,11 @@ impl QemuProvider {
         if !self.is_alive(cx, &record).await? {
             if self.state(cx, &record).await? == MachineState::Suspended {
                 // In this order: a snapshot that nobody speaks of goes with the next suspension.
+                let used_up = record.run.as_ref().is_some_and(Run::is_used_up);
                 self.update(cx, &doing, machine, Record::set_ended, KILLED).await?;
-                self.forget_memory(cx, &doing, &self.layout.machine(machine)).await?;
+                if used_up {
+                    self.forget_memory(cx, &doing, &self.layout.machine(machine)).await?;
+                }
             }
             return Ok(());
         }

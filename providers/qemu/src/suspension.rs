@@ -6,8 +6,8 @@ use crate::{
     arguments::DISK,
     layout::MachinePlace,
     monitor::Monitor,
-    programs,
     record::{Record, Run},
+    snapshots::tag,
 };
 use async_trait::async_trait;
 use rig_hypervisor::Lock;
@@ -15,7 +15,7 @@ use rig_model::{MachineState, Progress};
 use rig_provider_api::{Context, MachineRef, ProviderError, Result, Suspension};
 use serde_json::json;
 use std::time::Duration;
-use tokio::{io::AsyncRead, io::AsyncWrite, process::Command};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// The snapshot's name in the disk's file.
 pub(crate) const MEMORY: &str = "rig-suspended";
@@ -49,7 +49,7 @@ impl Suspension for QemuProvider {
         drop(monitor);
         let set = |known: &mut Record, held: Lock| {
             if let Some(run) = &mut known.run {
-                run.suspended = true;
+                (run.suspended, run.snapshot) = (true, None);
             }
             drop(held);
         };
@@ -71,40 +71,54 @@ impl Suspension for QemuProvider {
 impl QemuProvider {
     /// Forgets what a machine that does not run held in memory.
     pub(crate) async fn forget_memory(&self, cx: &Context, doing: &str, place: &MachinePlace) -> Result<()> {
-        let mut command = Command::new(&self.programs.image);
-        command.args(["snapshot", "-d", MEMORY]).arg(place.disk());
-        programs::run(cx, doing, &mut command).await.map(drop)
+        self.of_disk(cx, doing, place, "-d", MEMORY).await
     }
 
     /// Removes the memory of a machine that goes on with it: it takes room, and is of no use any more. What is left here goes with
     /// the next suspension.
     pub(crate) async fn drop_memory(&self, cx: &Context, doing: &str, record: &Record) -> Result<()> {
         let Some(mut monitor) = self.monitor(cx, record).await? else { return Ok(()) };
-        delete(&mut monitor, cx, doing).await
+        delete(&mut monitor, cx, doing, MEMORY).await
     }
 }
 
 impl Run {
     /// The same run, from which the next one goes on.
     pub(crate) fn going_on(&self, ssh: u16) -> Self {
-        Self { ssh, told: None, suspended: false, ..self.clone() }
+        Self { ssh, told: None, suspended: false, snapshot: None, ..self.clone() }
+    }
+
+    /// The name in the disk's file of what the machine held in memory, if it goes on from there.
+    pub(crate) fn memory(&self) -> Option<String> {
+        self.suspended.then(|| self.snapshot.as_ref().map_or_else(|| MEMORY.to_owned(), tag))
+    }
+
+    /// Whether what it held in memory is of one use.
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.suspended && self.snapshot.is_none()
     }
 }
 
 async fn save<S: AsyncRead + AsyncWrite>(monitor: &mut Monitor<S>, cx: &Context, doing: &str) -> Result<()> {
     // One that was left by a call that was cut has the name.
-    delete(monitor, cx, doing).await?;
+    delete(monitor, cx, doing, MEMORY).await?;
     let arguments = json!({ "job-id": "suspend", "tag": MEMORY, "vmstate": DISK, "devices": [DISK] });
     job(monitor, cx, doing, "snapshot-save", arguments).await
 }
 
-async fn delete<S: AsyncRead + AsyncWrite>(monitor: &mut Monitor<S>, cx: &Context, doing: &str) -> Result<()> {
-    let arguments = json!({ "job-id": "forget", "tag": MEMORY, "devices": [DISK] });
+/// Removes a snapshot from the file of a disk in use. One that is not there is success.
+pub(crate) async fn delete<S: AsyncRead + AsyncWrite>(
+    monitor: &mut Monitor<S>,
+    cx: &Context,
+    doing: &str,
+    tag: &str,
+) -> Result<()> {
+    let arguments = json!({ "job-id": "forget", "tag": tag, "devices": [DISK] });
     job(monitor, cx, doing, "snapshot-delete", arguments).await
 }
 
 /// Has QEMU do what takes longer, and waits for its end.
-async fn job<S: AsyncRead + AsyncWrite>(
+pub(crate) async fn job<S: AsyncRead + AsyncWrite>(
     monitor: &mut Monitor<S>,
     cx: &Context,
     doing: &str,

@@ -91,6 +91,7 @@ impl Stand {
             real: true,
             service: false,
             builds: false,
+            outlives: false,
             root: self.root.clone(),
             limit: LIMIT,
             ..Fixture::posix(name, box_name.clone(), self.image.clone(), [half(0)?, half(128)?])
