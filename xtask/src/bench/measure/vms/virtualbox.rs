@@ -27,6 +27,14 @@ pub(super) const MACHINES: usize = 2;
 /// The newest VirtualBox that Vagrant 2.3.4 knows; it refuses every later one. The calls that it makes are the same in later ones.
 const KNOWN: &str = "7.0.26r168464";
 
+/// What the program in the place of `VBoxManage` does for Vagrant beside counting: it tells that version.
+const VAGRANTS: &str = r#"if [ "$1" = --version ]; then
+    echo "$1" >>"$log"
+    echo KNOWN
+    exit
+fi
+"#;
+
 /// One step of the machines' life, in the order in which they are done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
@@ -154,7 +162,9 @@ topology "t" idiom="mutable" {{
   config.vm.boot_timeout = 600
   config.vm.guest = :linux
   config.vm.synced_folder ".", "/vagrant", disabled: true
+  config.vm.allow_fstab_modification = false
   config.ssh.shell = "sh"
+  config.ssh.insert_key = false
   config.vm.provider "virtualbox" do |machine|
     machine.memory = 128
     machine.cpus = 1
@@ -164,14 +174,20 @@ end
 "#
         );
         fs::write(folder.join("Vagrantfile"), text).map_err(|error| format!("writing Vagrant's file: {error}"))?;
-        let told = format!("[ \"$1\" != --version ] || {{ echo \"$1\" >>\"$log\"; echo {KNOWN}; exit; }}\n");
+        let told = VAGRANTS.replace("KNOWN", KNOWN);
         let contender = Self {
             name: VAGRANT,
             counter: Counter::new(setting, lab, VAGRANT, &told)?,
             folder,
             command: |setting, folder, arguments| {
                 let mut command = Command::new("vagrant");
-                command.args(arguments).current_dir(folder).env("VAGRANT_HOME", setting.folder.join("vagrant-home"));
+                // The small guest has no program by which Vagrant would have it shut down.
+                let force: &[&str] = if arguments == Step::Halt.arguments() { &["--force"] } else { &[] };
+                command
+                    .args(arguments)
+                    .args(force)
+                    .current_dir(folder)
+                    .env("VAGRANT_HOME", setting.folder.join("vagrant-home"));
                 // No question to a server whether there is a newer one.
                 command.env("VAGRANT_CHECKPOINT_DISABLE", "1").env("VAGRANT_DEFAULT_PROVIDER", "virtualbox");
                 command
@@ -230,7 +246,8 @@ impl Counter {
         let program = counter.folder.join("VBoxManage");
         let (log, real) = (counter.log(), lab.programs().join("VBoxManage"));
         let (log, real) = (log.display(), real.display());
-        let text = format!("#!/bin/sh\nlog='{log}'\n{first}echo \"$1\" >>\"$log\"\nexec '{real}' \"$@\"\n");
+        let text =
+            format!("#!/bin/sh\nlog='{log}'\nreal='{real}'\n{first}echo \"$1\" >>\"$log\"\nexec \"$real\" \"$@\"\n");
         fs::create_dir_all(&counter.folder)
             .and_then(|()| fs::write(&program, text))
             .and_then(|()| fs::set_permissions(&program, fs::Permissions::from_mode(0o755)))
