@@ -30,8 +30,14 @@ bring() {
 # A program or a plugin with the libraries that it names.
 program() {
     bring "$1"
-    # Nothing is listed of a program that needs no library.
-    for library in $(chroot "$root" "$loader" --list "$1" | grep -o '/[^ ]*' || :); do
+    # A program that needs no library has no list of them.
+    if ! list=$(chroot "$root" "$loader" --list "$1" 2>&1); then
+        case $list in *"statically linked"* | *"not a dynamic"*) return ;; esac
+        echo "E: the libraries of $1 cannot be listed: $list" >&2
+        exit 1
+    fi
+    case $list in *"not found"*) echo "E: a library of $1 is missing: $list" >&2 && exit 1 ;; esac
+    for library in $(printf '%s\n' "$list" | grep -o '/[^ ]*'); do
         bring "$library"
     done
 }

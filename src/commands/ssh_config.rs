@@ -61,8 +61,15 @@ pub(crate) async fn run(app: &App, arguments: &Targets) -> Result<(), Failure> {
             // A port of this host leads in: it has no way to the machine's own addresses.
             Some(doors) => {
                 let machine = MachineRef { workspace: session.workspace.name.clone(), id: seen.id.clone() };
-                let door = doors.door(&cx, &machine).await?;
-                door.map(|door| (door.address.ip().to_string(), door.address.port()))
+                match doors.door(&cx, &machine).await {
+                    Ok(Some(door)) => Some((door.address.ip().to_string(), door.address.port())),
+                    // It has ended since it was looked at.
+                    Ok(None) => continue,
+                    Err(error) => {
+                        app.ui.warn(error.to_string());
+                        continue;
+                    }
+                }
             }
             None => {
                 let is_local = engines.get(&seen.provider).is_some_and(|engine| engine.local);

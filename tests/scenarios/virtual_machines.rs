@@ -68,6 +68,22 @@ check "names" on="client" {{ run "busybox" "wget" "-q" "-O" "-" "http://web:8000
     assert!((now - late).abs() < 30, "its clock says {late}, it is {now}");
     lab.ok(&["check"]);
 
+    // A snapshot holds what a machine that runs has in memory, and the machine is known afterwards.
+    lab.ok(&["snapshot", "save", "before", "web"]);
+    let change = "echo changed >/srv/site/hello; kill $(cat /run/sleeper)";
+    lab.ok(&["exec", "web", "--", "sh", "-c", change]);
+    // Later than what counts as a late clock.
+    std::thread::sleep(std::time::Duration::from_secs(12));
+    lab.ok(&["snapshot", "restore", "before", "-f", "web"]);
+    let late: i64 = lab.openssh("web", "date +%s").trim().parse().unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    assert!((now - late).abs() < 10, "its clock says {late}, it is {now}");
+    let restored = lab.ok(&["exec", "web", "--", "sh", "-c", "cat /srv/site/hello /proc/$(cat /run/sleeper)/cmdline"]);
+    assert_eq!(restored.stdout, "web\nsleep\x003600\0");
+    let plan = lab.ok(&["plan", "--json"]).json();
+    assert_eq!(plan["operations"].as_array().unwrap().len(), 0, "{plan}");
+    lab.ok(&["check"]);
+
     // What was written is there after a stop that lets the machine write it.
     lab.ok(&["exec", "web", "--", "sh", "-c", "echo kept >/srv/site/kept"]);
     lab.ok(&["halt"]);

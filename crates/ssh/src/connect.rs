@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Time for one attempt as a whole: connection, key exchange and authentication.
-const ATTEMPT: Duration = Duration::from_secs(30);
+const ATTEMPT: Duration = Duration::from_secs(45);
 
 /// The pause after the first failed attempt; each further one is twice as long, up to [`LONGEST`].
 const SHORTEST: Duration = Duration::from_millis(100);

@@ -35,6 +35,12 @@ pub trait Dialer: Send + Sync {
 
     /// Where that is, for messages: `127.0.0.1:2222`.
     fn place(&self) -> String;
+
+    /// Whether something between may accept connections before the server can be reached, and keep them waiting longer than another
+    /// one would wait: the network that an emulator makes itself.
+    fn is_forwarded(&self) -> bool {
+        false
+    }
 }
 
 /// A plain TCP connection.

@@ -12,16 +12,16 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Time for a connection, and then for the server's first words on it.
-const GREETING: Duration = Duration::from_secs(10);
+const GREETING: Duration = Duration::from_secs(20);
 
-/// How long the server may be silent until it is asked on another connection as well, and again after that.
+/// How long the server may be silent until it is asked on another connection as well, where that can help. Each further pause is a
+/// quarter longer than the one before: a server that is only slow has to greet on all of them, even on those that were given up.
 const SILENCE: Duration = Duration::from_millis(500);
 
-/// Time for each of the later ones, from dialling on. Together with [`SILENCE`] it bounds how many there are at once, to less than
-/// the ten strangers that OpenSSH's server talks to at once (`MaxStartups`).
+/// Time for each of the later ones, from dialling on.
 const LATER: Duration = Duration::from_secs(2);
 
 /// The largest part of the first words that is read at once, in bytes: RFC 4253 allows 255 for the line with the version.
@@ -43,10 +43,9 @@ impl Greeted {
         let first = async { timeout(GREETING, hear(connection)).await };
         tokio::pin!(first);
         let mut later = FuturesUnordered::new();
-        let mut again = interval(SILENCE);
-        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // The first tick is at once, and stands for the first connection.
-        again.tick().await;
+        let mut pause = SILENCE;
+        let again = sleep(pause);
+        tokio::pin!(again);
         loop {
             tokio::select! {
                 biased;
@@ -57,7 +56,11 @@ impl Greeted {
                     Ok(Err(Trouble::Passing(_))) | Err(_) => {}
                     Ok(heard) => return heard,
                 },
-                _ = again.tick() => later.push(timeout(LATER, async { hear(dial(dialer).await?).await })),
+                () = &mut again, if dialer.is_forwarded() => {
+                    later.push(timeout(LATER, async { hear(dial(dialer).await?).await }));
+                    pause = pause * 5 / 4;
+                    again.as_mut().reset(Instant::now() + pause);
+                }
             }
         }
     }
@@ -87,16 +90,17 @@ mod tests {
     use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
     use tokio::sync::Mutex;
 
-    /// Something that forwards to a machine which boots: connections are accepted, and those of the first `deaf` stay silent.
+    /// Something that takes connections for a machine which boots: the first `deaf` of them stay silent.
     struct Forwarder {
         deaf: usize,
+        known: bool,
         dialled: AtomicUsize,
         ends: Mutex<Vec<DuplexStream>>,
     }
 
     impl Forwarder {
         fn new(deaf: usize) -> Self {
-            Self { deaf, dialled: AtomicUsize::new(0), ends: Mutex::default() }
+            Self { deaf, known: true, dialled: AtomicUsize::new(0), ends: Mutex::default() }
         }
     }
 
@@ -114,6 +118,10 @@ mod tests {
         fn place(&self) -> String {
             "here".to_owned()
         }
+
+        fn is_forwarded(&self) -> bool {
+            self.known
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -121,13 +129,20 @@ mod tests {
         let began = tokio::time::Instant::now();
         let Ok(greeted) = Greeted::wait(&Forwarder::new(3), &Log::default()).await else { panic!("not heard") };
         assert_eq!(greeted.said, "SSH-2.0-x\r\n");
-        assert_eq!(began.elapsed(), 3 * SILENCE);
+        assert_eq!(began.elapsed().as_millis(), 500 + 625 + 781);
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_connection_is_enough_for_a_server_that_speaks() {
         let forwarder = Forwarder::new(0);
         assert!(Greeted::wait(&forwarder, &Log::default()).await.is_ok());
+        assert_eq!(forwarder.dialled.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_nothing_stands_before_is_asked_once() {
+        let forwarder = Forwarder { known: false, ..Forwarder::new(1) };
+        assert!(Greeted::wait(&forwarder, &Log::default()).await.is_err());
         assert_eq!(forwarder.dialled.load(Ordering::Relaxed), 1);
     }
 

@@ -198,7 +198,8 @@ pub trait Volumes: Send + Sync {
 }
 
 /// What machines were at a moment, to go back to it: their own file systems and the contents of their volumes. Folders of
-/// the host, folders in memory and what processes hold in memory are not part of that.
+/// the host are not part of that, nor are folders in memory and what processes hold in memory, unless the provider keeps a
+/// running machine's memory as a whole.
 ///
 /// A snapshot is of one machine and has one name among those of that machine. It is complete once it is listed as taken:
 /// what a call made that was cut is listed as well, belongs to nobody else, and goes with the next save under that name or
@@ -210,8 +211,9 @@ pub trait Snapshots: Send + Sync {
     async fn save(&self, cx: &Context, machine: &MachineRef, name: &Name) -> Result<TakenSnapshot>;
 
     /// Makes a machine what it was: files, volumes, and all that it was made with. It gets another identity and does not run
-    /// afterwards, whether it ran before or not. A snapshot that is not there is an error, and nothing was touched then. A
-    /// call that was cut leaves the machine dead or absent, and the next one makes it whole.
+    /// afterwards, whether it ran before or not; where what it held in memory was kept too, it is suspended and goes on from
+    /// there. A snapshot that is not there is an error, and nothing was touched then. A call that was cut leaves a machine that
+    /// does not run (dead, where it holds no snapshots itself) or none, and the next one makes it whole.
     async fn restore(&self, cx: &Context, machine: &MachineRef, name: &Name) -> Result<()>;
 
     /// The snapshots of a workspace's machines, also of machines that are not there any more, in no order.

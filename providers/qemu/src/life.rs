@@ -119,6 +119,7 @@ impl QemuProvider {
             ports: machine.ports.clone(),
             created: Timestamp::now(),
             run: None,
+            restoring: None,
         })
     }
 

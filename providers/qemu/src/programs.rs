@@ -1,5 +1,6 @@
 //! The programs of QEMU, and what they say when something is wrong.
 
+use rig_hypervisor::{Lock, files};
 use rig_provider_api::{Context, ProviderError, Result};
 use std::{
     ffi::OsStr,
@@ -38,8 +39,37 @@ impl Programs {
 /// When it cannot be started, and what it says when it fails.
 pub(crate) async fn run(cx: &Context, doing: &str, command: &mut Command) -> Result<Output> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Ctrl-C at the terminal is rig's: what is half done is brought to its end.
+    #[cfg(unix)]
+    command.process_group(0);
     let failed = |error: std::io::Error| ProviderError::failed(doing, error);
     let output = cx.run(doing, async { command.output().await.map_err(failed) }).await?;
+    succeeded(doing, output)
+}
+
+/// Runs a program to its end, whether the caller waits or not. What it is given stays until then.
+///
+/// # Errors
+/// When it cannot be started, and what it says when it fails.
+pub(crate) async fn run_held(
+    cx: &Context,
+    doing: &str,
+    mut command: std::process::Command,
+    held: Lock,
+) -> Result<Output> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let why = doing.to_owned();
+    let work = files::blocking(doing, move || {
+        let _held = held;
+        command.output().map_err(|error| ProviderError::failed(why, error))
+    });
+    succeeded(doing, cx.run(doing, work).await?)
+}
+
+/// The output of a program that ended well.
+fn succeeded(doing: &str, output: Output) -> Result<Output> {
     if output.status.success() {
         return Ok(output);
     }

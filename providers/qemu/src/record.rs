@@ -40,6 +40,9 @@ pub(crate) struct Record {
     pub(crate) created: Timestamp,
     /// What its present or last run is known by.
     pub(crate) run: Option<Run>,
+    /// The snapshot that its disk is still to be brought back to, before anything else is done with it.
+    #[serde(default)]
+    pub(crate) restoring: Option<Name>,
 }
 
 /// A card and where it leads.

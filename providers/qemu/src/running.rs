@@ -69,6 +69,7 @@ impl QemuProvider {
                 // A machine whose processor has failed may still hold its memory.
                 _ => self.end(cx, &doing, &record).await?,
             }
+            self.bring_back(cx, &doing, machine, &mut record, &lock).await?;
             let before = record.run.clone();
             let memory = before.as_ref().and_then(Run::memory);
             let used_up = before.as_ref().is_some_and(Run::is_used_up);
@@ -115,7 +116,7 @@ impl QemuProvider {
     }
 
     /// What a machine is doing when QEMU answers or is not there: one that is coming up may still fail.
-    async fn settled(&self, cx: &Context, doing: &str, record: &Record) -> Result<MachineState> {
+    pub(crate) async fn settled(&self, cx: &Context, doing: &str, record: &Record) -> Result<MachineState> {
         while self.monitor(cx, record).await?.is_none() && self.is_alive(cx, record).await? {
             pause(cx, doing).await?;
         }
@@ -177,11 +178,12 @@ impl QemuProvider {
         let Some(record) = self.found(cx, machine).await? else { return Ok(()) };
         if !self.is_alive(cx, &record).await? {
             if self.state(cx, &record).await? == MachineState::Suspended {
+                let lock = Lock::take(cx, &doing, self.layout.machine_lock(machine)).await?;
                 // In this order: a snapshot that nobody speaks of goes with the next suspension.
                 let used_up = record.run.as_ref().is_some_and(Run::is_used_up);
                 self.update(cx, &doing, machine, Record::set_ended, KILLED).await?;
                 if used_up {
-                    self.forget_memory(cx, &doing, &self.layout.machine(machine)).await?;
+                    self.forget_memory(cx, &doing, &self.layout.machine(machine), lock).await?;
                 }
             }
             return Ok(());

@@ -73,31 +73,38 @@ impl Snapshots for QemuProvider {
         let doing = format!("saving snapshot {name} of machine {machine}");
         self.record(cx, &doing, machine).await?;
         let lock = Lock::take(cx, &doing, self.layout.machine_lock(machine)).await?;
-        let record = self.record(cx, &doing, machine).await?;
+        let mut record = self.record(cx, &doing, machine).await?;
         let place = self.layout.machine(machine);
-        let state = self.state(cx, &record).await?;
+        let state = self.settled(cx, &doing, &record).await?;
         match (self.kept(cx, &doing, &place, name).await?, state) {
             (Some(kept), _) if kept.whole => {
                 return Err(ProviderError::failed(doing, "there is one of that name already"));
             }
             // What it holds in memory is a snapshot already, which nobody can copy.
-            (_, MachineState::Suspended) => {
-                return Err(ProviderError::failed(doing, "the machine is suspended").hinted("`rig resume` first"));
+            (_, MachineState::Suspended | MachineState::Paused) => {
+                return Err(
+                    ProviderError::failed(doing, format!("the machine is {state}")).hinted("`rig resume` first")
+                );
             }
             // What a call has left that was cut.
-            (Some(_), _) => self.drop_tag(cx, &doing, &record, &place, name).await?,
+            (Some(_), _) => self.drop_tag(cx, &doing, &record, &place, name, lock.clone()).await?,
             (None, _) => {}
         }
-        let running = state.is_running();
+        let monitor = self.monitor(cx, &record).await?;
+        // One that has ended since has nothing in memory.
+        let running = state.is_running() && monitor.is_some();
+        if monitor.is_none() {
+            self.bring_back(cx, &doing, machine, &mut record, &lock).await?;
+        }
         let mut kept = Kept { at: Timestamp::now(), whole: false, running, record };
         self.note(cx, &doing, &place, name, kept.clone(), lock.clone()).await?;
         cx.progress(Progress::step(if running { "keeping its disk and its memory" } else { "keeping its disk" }));
-        match self.monitor(cx, &kept.record).await? {
+        match monitor {
             Some(mut monitor) => {
                 let arguments = json!({ "job-id": "save", "tag": tag(name), "vmstate": DISK, "devices": [DISK] });
                 job(&mut monitor, cx, &doing, "snapshot-save", arguments).await?;
             }
-            None => self.of_disk(cx, &doing, &place, "-c", &tag(name)).await?,
+            None => self.of_disk(cx, &doing, &place, ("-c", &tag(name)), lock.clone()).await?,
         }
         kept.whole = true;
         let taken = kept.taken();
@@ -115,19 +122,20 @@ impl Snapshots for QemuProvider {
             return Err(ProviderError::Absent { doing, what: format!("snapshot {name} of machine {machine}") });
         };
         self.end(cx, &doing, &record).await?;
-        // The record goes first: once the machine is another one, nothing that was known of the old one is taken for the new one's,
-        // whatever the disk holds when the call is cut.
-        let restored = Record { identity: uuid::Uuid::new_v4().to_string(), ..kept.record };
-        let restored = if kept.running { restored.going_back_to(name) } else { restored };
+        // The record goes first: once the machine is another one, nothing that was known of the old one is taken for the new one's. A
+        // call that is cut behind it leaves a disk that is brought back before anything else is done with it.
+        let identity = uuid::Uuid::new_v4().to_string();
+        let restored = Record { identity, restoring: Some(name.clone()), ..kept.record };
+        let mut restored = if kept.running { restored.going_back_to(name) } else { restored };
         let old = (self.layout.monitor(&record.identity), self.layout.pid(&record.identity));
-        let (of_machine, held) = (place.clone(), lock.clone());
+        let (record, held) = (restored.clone(), lock.clone());
         let work = files::blocking(&doing, move || {
             let _held = held;
-            restored.save(&of_machine)?;
+            record.save(&place)?;
             [old.0, old.1].iter().try_for_each(|path| files::remove_file(path))
         });
         cx.run(&doing, work).await?;
-        self.of_disk(cx, &doing, &place, "-a", &tag(name)).await
+        self.bring_back(cx, &doing, machine, &mut restored, &lock).await
     }
 
     async fn list_snapshots(&self, cx: &Context, workspace: &Name) -> Result<Vec<ObservedSnapshot>> {
@@ -158,15 +166,15 @@ impl Snapshots for QemuProvider {
         let Some(record) = self.found(cx, machine).await? else { return Ok(()) };
         let place = self.layout.machine(machine);
         let Some(mut kept) = self.kept(cx, &doing, &place, name).await? else { return Ok(()) };
-        let suspended = self.state(cx, &record).await? == MachineState::Suspended;
-        if suspended && record.run.as_ref().is_some_and(|run| run.snapshot.as_ref() == Some(name)) {
+        let memory = record.run.as_ref().filter(|run| run.suspended).and_then(|run| run.snapshot.as_ref());
+        if [memory, record.restoring.as_ref()].contains(&Some(name)) {
             let why = "the machine was brought back to it and has not gone on since";
-            return Err(ProviderError::failed(doing, why).hinted("`rig resume` first"));
+            return Err(ProviderError::failed(doing, why).hinted("`rig up` first"));
         }
         // Half of it is not restored any more.
         kept.whole = false;
         self.note(cx, &doing, &place, name, kept, lock.clone()).await?;
-        self.drop_tag(cx, &doing, &record, &place, name).await?;
+        self.drop_tag(cx, &doing, &record, &place, name, lock.clone()).await?;
         let path = place.snapshot(name);
         let work = files::blocking(&doing, move || {
             let _held = lock;
@@ -208,12 +216,13 @@ impl QemuProvider {
         record: &Record,
         place: &MachinePlace,
         name: &Name,
+        lock: Lock,
     ) -> Result<()> {
         if let Some(mut monitor) = self.monitor(cx, record).await? {
             return delete(&mut monitor, cx, doing, &tag(name)).await;
         }
         if self.tags(cx, doing, place).await?.contains(&tag(name)) {
-            self.of_disk(cx, doing, place, "-d", &tag(name)).await?;
+            self.of_disk(cx, doing, place, ("-d", &tag(name)), lock).await?;
         }
         Ok(())
     }
@@ -236,19 +245,38 @@ impl QemuProvider {
         Ok(info.snapshots.into_iter().map(|snapshot| snapshot.name).collect())
     }
 
-    /// Does something with a snapshot in the file of a disk that is not in use. It is not killed with the call: half done, the file
-    /// would be broken.
+    /// Brings a disk back, if a restoration has left that to be done.
+    pub(crate) async fn bring_back(
+        &self,
+        cx: &Context,
+        doing: &str,
+        machine: &MachineRef,
+        record: &mut Record,
+        lock: &Lock,
+    ) -> Result<()> {
+        let Some(name) = &record.restoring else { return Ok(()) };
+        self.of_disk(cx, doing, &self.layout.machine(machine), ("-a", &tag(name)), lock.clone()).await?;
+        record.restoring = None;
+        let done = |known: &mut Record, held: Lock| {
+            known.restoring = None;
+            drop(held);
+        };
+        self.update(cx, doing, machine, done, lock.clone()).await
+    }
+
+    /// Does something with a snapshot in the file of a disk that is not in use. It goes on without the call, and so does the lock:
+    /// half done, the file would be broken.
     pub(crate) async fn of_disk(
         &self,
         cx: &Context,
         doing: &str,
         place: &MachinePlace,
-        what: &str,
-        tag: &str,
+        (what, tag): (&str, &str),
+        lock: Lock,
     ) -> Result<()> {
-        let mut command = Command::new(&self.programs.image);
+        let mut command = std::process::Command::new(&self.programs.image);
         command.args(["snapshot", what, tag]).arg(place.disk());
-        programs::run(cx, doing, &mut command).await.map(drop)
+        programs::run_held(cx, doing, command, lock).await.map(drop)
     }
 }
 

@@ -70,8 +70,14 @@ impl Suspension for QemuProvider {
 
 impl QemuProvider {
     /// Forgets what a machine that does not run held in memory.
-    pub(crate) async fn forget_memory(&self, cx: &Context, doing: &str, place: &MachinePlace) -> Result<()> {
-        self.of_disk(cx, doing, place, "-d", MEMORY).await
+    pub(crate) async fn forget_memory(
+        &self,
+        cx: &Context,
+        doing: &str,
+        place: &MachinePlace,
+        lock: Lock,
+    ) -> Result<()> {
+        self.of_disk(cx, doing, place, ("-d", MEMORY), lock).await
     }
 
     /// Removes the memory of a machine that goes on with it: it takes room, and is of no use any more. What is left here goes with

@@ -55,4 +55,9 @@ impl Dialer for ProviderDialer {
     fn place(&self) -> String {
         format!("port {} of machine {}", self.port, self.machine)
     }
+
+    /// Ports of this host that lead into virtual machines are there before their machines are.
+    fn is_forwarded(&self) -> bool {
+        self.provider.doors().is_some()
+    }
 }

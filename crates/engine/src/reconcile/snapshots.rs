@@ -250,6 +250,11 @@ fn start(
     let action = Action::StartMachine { machine: spec.id.clone(), restart: spec.restart };
     let started = graph.ask(provider, action, Cause::Requested, after);
     ops.start = Some(started);
+    if spec.ssh.is_some() {
+        // Where its memory was kept too, it has missed what happened since, the time first: it is told when it is entered.
+        let connect = Action::Connect { machine: spec.id.clone() };
+        graph.ask(provider, connect, Cause::Requested, [started]);
+    }
     if is_one_shot(workspace, &spec.id) {
         let action = Action::AwaitDone { machine: spec.id.clone(), timeout: spec.ready.timeout };
         ops.done = Some(graph.ask(provider, action, Cause::Requested, [started]));

@@ -25,9 +25,9 @@ pub(super) fn cases() -> Vec<Case> {
         case!(what_is_not_there_is_no_snapshot, Snapshots, Exec),
         case!(changes_are_told_against_the_box, Snapshots, Changes, Exec),
         case!(the_boxs_own_files_are_known_after_a_restoration, Snapshots, Changes, Exec, Real),
-        case!(a_save_that_was_cut_is_no_snapshot, Snapshots, Volumes),
-        case!(a_restoration_that_was_cut_is_done_again, Snapshots, Exec, Volumes),
-        case!(a_restoration_that_was_cut_can_be_destroyed, Snapshots, Volumes),
+        case!(a_save_that_was_cut_is_no_snapshot, Snapshots),
+        case!(a_restoration_that_was_cut_is_done_again, Snapshots, Exec),
+        case!(a_restoration_that_was_cut_can_be_destroyed, Snapshots),
     ]
 }
 
@@ -366,21 +366,26 @@ async fn a_restoration_that_was_cut_is_done_again(stage: &Stage<'_>) -> Outcome 
     for (number, moment) in MOMENTS.into_iter().enumerate() {
         let machine = keeper(stage, &format!("cut{number}"));
         stage.up(&machine).await?;
-        stage.output(&machine, "echo kept > /file; echo kept > /var/lib/data/file").await?;
+        let files = if machine.mounts.is_empty() { "/file" } else { "/file /var/lib/data/file" };
+        let write = |word: &str| format!("for file in {files}; do echo {word} > $file; done");
+        stage.output(&machine, &write("kept")).await?;
         save(stage, &machine, "first").await?;
-        stage.output(&machine, "echo lost > /file; echo lost > /var/lib/data/file").await?;
+        stage.output(&machine, &write("lost")).await?;
         let (reference, first) = (reference(&machine), name("first"));
         let call = snapshots(stage)?.restore(&stage.cx, &reference, &first);
         let _ = tokio::time::timeout(Duration::from_millis(moment), call).await;
         if let Some(seen) = stage.find(&machine).await? {
-            ensure!(
-                matches!(seen.state, MachineState::Running | MachineState::Dead | MachineState::Created),
-                "a cut restoration left a {} machine",
-                seen.state
-            );
+            // A machine that holds its snapshots itself is still there: stopped, or about to go on from the snapshot.
+            let expected = match seen.state {
+                MachineState::Running | MachineState::Dead | MachineState::Created => true,
+                MachineState::Exited | MachineState::Suspended => !stage.fixture.outlives,
+                _ => false,
+            };
+            ensure!(expected, "a cut restoration left a {} machine", seen.state);
         }
         restore(stage, &machine, "first").await?;
-        ensure_eq!(stage.output(&machine, "cat /file /var/lib/data/file").await?, "kept\nkept", "the files hold");
+        let held = stage.output(&machine, &format!("cat {files}")).await?;
+        ensure_eq!(held, vec!["kept"; files.split(' ').count()].join("\n"), "the files hold");
     }
     Ok(())
 }

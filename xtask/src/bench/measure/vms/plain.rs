@@ -3,7 +3,10 @@
 //! The arguments are those with which rig starts the machine, taken from the running process, with files of this contender's own: what
 //! rig does around QEMU is what is compared, and not a choice of devices.
 
-use super::{super::program, Setting};
+use super::{
+    super::{contender::PREFIX, program},
+    Setting,
+};
 use crate::cargo::Result;
 use std::{
     fs,
@@ -36,7 +39,7 @@ impl Plain {
         let folder = setting.folder.join(format!("{name}-plain"));
         fs::create_dir_all(&folder).map_err(|error| format!("creating {}: {error}", folder.display()))?;
         let data = setting.folder.join("data");
-        let words = words_of(&data)?;
+        let words = words_of(&data.join("rig").join("qemu").join("machines").join(format!("{PREFIX}-{name}.t.m")))?;
         let disk = file_of(&words, "id=disk0")?;
         let seed = file_of(&words, "id=seed")?;
         let base = base_of(&disk)?;
@@ -97,6 +100,10 @@ impl Plain {
     /// When it does not end.
     pub(super) fn end(&self) -> Result {
         let path = self.folder.join("pid");
+        if !path.exists() {
+            // It never began.
+            return Ok(());
+        }
         let pid = fs::read_to_string(&path).map_err(|error| format!("reading {}: {error}", path.display()))?;
         program::run("kill", Command::new("kill").arg(pid.trim()), &self.folder)?;
         let began = Instant::now();
@@ -111,9 +118,9 @@ impl Plain {
     }
 }
 
-/// The command line of the one QEMU whose files are below a folder.
-fn words_of(data: &Path) -> Result<Vec<String>> {
-    let data = data.display().to_string();
+/// The command line of the QEMU whose files are in a folder.
+fn words_of(machine: &Path) -> Result<Vec<String>> {
+    let data = machine.display().to_string();
     let processes = fs::read_dir("/proc").map_err(|error| format!("reading /proc: {error}"))?;
     let lines = processes.flatten().filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
     let mut found = lines.filter_map(|line| {
@@ -121,7 +128,7 @@ fn words_of(data: &Path) -> Result<Vec<String>> {
         let words: Vec<String> = line.trim_end_matches('\0').split('\0').map(str::to_owned).collect();
         (words[0].contains("qemu-system") && line.contains(&data)).then_some(words)
     });
-    found.next().ok_or_else(|| format!("no QEMU runs with a disk below {data}"))
+    found.next().ok_or_else(|| format!("no QEMU runs with a disk in {data}"))
 }
 
 /// The file of the drive with this identity.

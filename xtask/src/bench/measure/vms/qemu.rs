@@ -53,8 +53,8 @@ topology "t" idiom="mutable" {{
 "#
         );
         let workspace = setting.workspace(of_box, &text)?;
-        program::run("rig up", &mut setting.rig(&workspace, &["up"]), &setting.folder)?;
-        let plain = Plain::of(setting, &workspace, of_box);
+        let up = program::run("rig up", &mut setting.rig(&workspace, &["up"]), &setting.folder);
+        let plain = up.and_then(|_| Plain::of(setting, &workspace, of_box));
         program::run("rig destroy", &mut setting.rig(&workspace, &["destroy", "-f"]), &setting.folder)?;
         Ok(Self { of_box, workspace, plain: plain? })
     }

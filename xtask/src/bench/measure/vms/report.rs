@@ -19,7 +19,7 @@ pub(super) fn section(machine: &str, rounds: usize, results: &Results) -> String
     let versions: Vec<String> = results.versions.iter().map(|(name, version)| format!("{name}: {version}")).collect();
     let mut text = format!(
         "## Virtual machines\n\n{machine}. Rounds: {rounds}. {}.\n\n\
-         *{PLAIN}* is the command line that rig starts the machine with, a new disk by `qemu-img create`, and `ssh` that tries until it is let in. Boxes are built. VirtualBox is that of `cargo xtask vbox-lab`, and its\n\
+         *{PLAIN}* is the command line that rig starts the machine with, a new disk by `qemu-img create`, and `ssh` that tries until it is let in, a second each time (`ConnectTimeout=1`, the shortest that it knows); rig knocks more often. Boxes are built. VirtualBox is that of `cargo xtask vbox-lab`, and its\n\
          machines are tiny ones; rig's have a private network, names and a key of their own, Vagrant's have none of these, and their `halt` is forced. Programs are calls of `VBoxManage`, the most of all rounds.\n\n",
         versions.join("; ")
     );

@@ -280,6 +280,8 @@ fn remove_all(setting: &Setting, lab: &Lab) -> Result {
     for line in manage(&["list", "vms"])?.lines().rev() {
         let Some(identity) = line.rsplit_once('{').map(|(_, rest)| rest.trim_end_matches('}')) else { continue };
         if manage(&["showvminfo", identity, "--machinereadable"])?.contains(&ours) {
+            // One that is off says so, which is no reason to keep it.
+            manage(&["controlvm", identity, "poweroff"])?;
             manage(&["unregistervm", identity, "--delete"])?;
         }
     }
