@@ -81,6 +81,6 @@ const NAMED: [&str; 75] = [
 
 /// The names of all machines that cases make.
 pub fn machine_names() -> impl Iterator<Item = String> {
-    let numbered = (0..4).map(|number| format!("cut{number}")).chain((1..=10).map(|number| format!("scale{number}")));
+    let numbered = (0..6).map(|number| format!("cut{number}")).chain((1..=10).map(|number| format!("scale{number}")));
     NAMED.into_iter().map(str::to_owned).chain(numbered)
 }
