@@ -367,7 +367,10 @@ async fn a_restoration_that_was_cut_is_done_again(stage: &Stage<'_>) -> Outcome 
         let machine = keeper(stage, &format!("cut{number}"));
         stage.up(&machine).await?;
         let files = if machine.mounts.is_empty() { "/file" } else { "/file /var/lib/data/file" };
-        let write = |word: &str| format!("for file in {files}; do echo {word} > $file; done");
+        let write = |word: &str| {
+            let lines: Vec<String> = files.split(' ').map(|file| format!("echo {word} > {file}")).collect();
+            lines.join("; ")
+        };
         stage.output(&machine, &write("kept")).await?;
         save(stage, &machine, "first").await?;
         stage.output(&machine, &write("lost")).await?;
