@@ -13,7 +13,7 @@ const HEADING: &str = "## Engine ";
 const INTRODUCTION: &str = "\
 # Performance
 
-Written by `cargo xtask bench`, which replaces the section of the engine that it ran on; other text here is kept.
+Written by `cargo xtask bench`, which replaces the section of the engine that it ran on; with `--vms` that of virtual machines; other text here is kept.
 Seconds, as medians of all rounds with the smallest and largest in parentheses. In each round every contender has its
 turn, in an order that moves on; compare numbers only within a section. A trivial machine is one busybox shell that ends at once when it is
 asked to. All use the same image. *api* is the Engine API with eight calls at a time, rig's flags, and no look at anything in between: it
