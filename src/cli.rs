@@ -93,6 +93,8 @@ pub(crate) enum Command {
     Ssh(Ssh),
     /// Writes an OpenSSH configuration for the running mutable machines
     SshConfig(Targets),
+    /// Brings copies of synced folders up to date in machines that run
+    Sync(Sync),
     /// Copies a file or folder into a mutable machine
     Upload(Upload),
     /// Runs provisioning steps that are new or changed, in machines that run
@@ -284,6 +286,15 @@ fn forward(text: &str) -> Result<Forward, String> {
     let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
     let number = |text: &str| text.parse().map_err(|_| wrong());
     Ok(Forward { local: number(local)?, host: host.to_owned(), port: number(port)? })
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sync {
+    #[command(flatten)]
+    pub(crate) targets: Targets,
+    /// Goes on until Ctrl-C, and copies whenever something changes
+    #[arg(long)]
+    pub(crate) watch: bool,
 }
 
 #[derive(Debug, Args)]

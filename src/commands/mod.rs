@@ -23,6 +23,7 @@ mod ssh;
 mod ssh_config;
 mod status;
 mod suspend;
+mod sync;
 pub(crate) mod up;
 mod upload;
 mod validate;
@@ -42,6 +43,7 @@ pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
         Command::Ssh(arguments) => ssh::run(app, arguments).await,
         Command::SshConfig(arguments) => ssh_config::run(app, &arguments).await,
         Command::GlobalStatus => global_status::run(app).await,
+        Command::Sync(arguments) => sync::run(app, &arguments).await,
         Command::Upload(arguments) => upload::run(app, &arguments).await,
         Command::Provision(arguments) => provision::run(app, &arguments).await,
         Command::Logs(arguments) => logs::run(app, &arguments).await,

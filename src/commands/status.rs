@@ -9,13 +9,16 @@ use crate::{
 };
 use futures_util::{StreamExt, stream};
 use rig_engine::{Questions, Selection, Session};
-use rig_model::{MachineState, ObservedMachine, Protocol, RequestedPort};
-use rig_provider_api::{Context, MachineRef, ObserveScope};
+use rig_model::{MachineSpec, MachineState, ObservedMachine, Protocol, RequestedPort, SyncSpec};
+use rig_provider_api::{Context, MachineRef, ObserveScope, Provider};
 use serde::Serialize;
 use std::time::Duration;
 
 /// How many machines are asked at the same time.
 const AT_ONCE: usize = 32;
+
+/// How machines have folders that they see as this host does.
+const BIND: &str = "bind";
 
 #[derive(Serialize)]
 struct Document {
@@ -38,6 +41,7 @@ struct Row {
     hostname: Option<String>,
     ip: Option<String>,
     ports: Vec<String>,
+    folders: Vec<Folder>,
     /// Seconds since the last start.
     uptime_seconds: Option<i64>,
     restarts: Option<u32>,
@@ -48,6 +52,15 @@ struct Row {
     id: Option<String>,
     /// Whether the file declares it.
     declared: bool,
+}
+
+/// A folder of this host, as a machine has it.
+#[derive(Serialize)]
+struct Folder {
+    source: String,
+    target: String,
+    /// `bind`, `shared folder`, or `copy`.
+    way: &'static str,
 }
 
 /// Lists machines: those that the file declares, and those that are there although it does not.
@@ -86,8 +99,28 @@ pub(crate) async fn run(app: &App, arguments: &Targets) -> Result<(), Failure> {
             cells.push(row.provider.clone().unwrap_or_default());
         }
     }
+    // Folders that are this host's own need no column.
+    if rows.iter().flat_map(|row| &row.folders).any(|folder| folder.way != BIND) {
+        head.push("FOLDERS");
+        for (cells, row) in cells.iter_mut().zip(&rows) {
+            let folders = row.folders.iter().map(|folder| format!("{} ({})", folder.target, folder.way));
+            let folders: Vec<String> = folders.collect();
+            cells.push(if folders.is_empty() { "-".to_owned() } else { folders.join(" ") });
+        }
+    }
     app.ui.result(render::table(&head, cells));
     Ok(())
+}
+
+/// The folders of a machine, and how a provider gets them there.
+fn folders(provider: &dyn Provider, spec: &MachineSpec) -> Vec<Folder> {
+    let way = match (provider.folders(), provider.doors()) {
+        (Some(_), _) => "copy",
+        (None, Some(_)) => "shared folder",
+        (None, None) => BIND,
+    };
+    let folder = |sync: &SyncSpec| Folder { source: sync.source.clone(), target: sync.target.clone(), way };
+    spec.syncs.iter().map(folder).collect()
 }
 
 async fn row(
@@ -148,6 +181,12 @@ async fn row(
         hostname: spec.map(|spec| spec.hostname.clone()),
         ip: ip(id).map(|ip| ip.to_string()),
         ports,
+        folders: spec.map_or_else(Vec::new, |spec| {
+            session
+                .providers
+                .get(&spec.provider)
+                .map_or_else(|_| Vec::new(), |provider| folders(provider.as_ref(), spec))
+        }),
         uptime_seconds: uptime.map(|started| jiff::Timestamp::now().as_second() - started.as_second()),
         restarts: seen.as_ref().and_then(|seen| seen.restarts),
         exit: seen.as_ref().and_then(|seen| seen.exit.as_ref()).map(ToString::to_string),

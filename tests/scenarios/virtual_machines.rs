@@ -122,6 +122,7 @@ topology "lab" idiom="mutable" {
     machine "web" {
         file "site" "/srv/site"
         service "web" { command "busybox" "httpd" "-f" "-p" "80" "-h" "/srv/site" }
+        sync "share" "/srv/share"
         ready http=":80/hello"
     }
     machine "other" {
@@ -133,7 +134,32 @@ topology "lab" idiom="mutable" {
 "#,
     );
     lab.put("site/hello", "hello\n");
+    lab.put("share/a b/first", "one\n");
+    lab.put("share/gone", "gone\n");
+    lab.put("share/.rigignore", "/heavy\n");
+    lab.put("share/heavy/large", "large\n");
     lab.ok(&["up"]);
+    let copy = |line: &str| lab.openssh("web", &format!("cd /srv/share && {line}"));
+    assert_eq!(copy("find . | sort; cat 'a b/first'"), ".\n./.rigignore\n./a b\n./a b/first\n./gone\none\n");
+    // Who has the folder open keeps it, and what did not change is left alone.
+    let before = copy("stat -c %i . .rigignore");
+    lab.put("share/a b/first", "two words\n");
+    std::fs::remove_file(lab.folder.path().join("share/gone")).unwrap();
+    lab.ok(&["sync"]);
+    assert_eq!(copy("find . | sort; cat 'a b/first'"), ".\n./.rigignore\n./a b\n./a b/first\ntwo words\n");
+    assert_eq!(copy("stat -c %i . .rigignore"), before);
+    let table = lab.ok(&["status"]).stdout;
+    assert!(table.contains("/srv/share (copy)"), "{table}");
+    let mut watch = lab.start(&["sync", "--watch"]);
+    lab.until(|| {
+        // The first copy may still be under way: what is written now counts in any case.
+        lab.put("share/a b/first", &format!("{}\n", lab.folder.path().display()));
+        copy("cat 'a b/first'").trim() == lab.folder.path().display().to_string()
+    });
+    let pid = rustix::process::Pid::from_child(&watch);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    // Interrupted while it waits, or in the middle of a copy.
+    assert!(matches!(watch.wait().unwrap().code(), Some(0 | 130)));
     assert_eq!(processes(&lab).len(), 2);
     assert_eq!(lab.ok(&["exec", "other", "--", "cat", "/srv/fetched"]).stdout, "hello\n");
     assert_eq!(lab.ok(&["ssh", "other", "-c", "id -un; pwd; sudo id -un"]).stdout, "ada.l\n/home/ada.l\nroot\n");

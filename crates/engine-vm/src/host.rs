@@ -2,12 +2,12 @@
 
 use crate::{
     file::{SOCKET, machine},
-    folders::{self, Listing},
+    folders,
 };
 use async_trait::async_trait;
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use jiff::Timestamp;
-use rig_engine::{EngineError, Session};
+use rig_engine::{EngineError, FolderListing, Session, list_folder};
 use rig_model::{Name, Progress, PublishedPort};
 use rig_provider_api::{Context, DialStream, EngineHost, MachineRef, Provider, ProviderError, Result};
 use rig_ssh::{
@@ -108,8 +108,20 @@ impl VmHost {
         })
     }
 
+    /// Copies a folder as it is now.
+    async fn look_and_copy(&self, cx: &Context, doing: &str, folder: &str) -> Result<()> {
+        let path = Utf8PathBuf::from(folder);
+        let list = async {
+            let listed = tokio::task::spawn_blocking(move || list_folder(&path)).await;
+            let listed = listed.map_err(|error| ProviderError::failed(doing, error))?;
+            listed.map_err(|error| ProviderError::failed(doing, error))
+        };
+        let listing = cx.run(doing, list).await?;
+        self.copy(cx, doing, folder, &listing).await
+    }
+
     /// Copies what was listed, and removes there what is gone here. The copy stays the same folder: machines have it mounted.
-    async fn copy(&self, cx: &Context, doing: &str, folder: &str, listing: Listing) -> Result<()> {
+    async fn copy(&self, cx: &Context, doing: &str, folder: &str, listing: &FolderListing) -> Result<()> {
         let name = folders::name(folder);
         if name.len() > folders::LONGEST {
             let why = format!("its path is longer than {} characters, with three for each `/`", folders::LONGEST);
@@ -121,11 +133,12 @@ impl VmHost {
         let session = self.enter_alone(cx, doing).await?;
         let [place, stamp, stage] = [&place, &stamp, &staging].map(|path| rig_ssh::quote(path));
         let known = run(cx, &session, doing, &format!("sudo -n cat {stamp} 2>/dev/null || :")).await?;
-        if known.trim() == listing.digest.as_str() {
+        let digest = listing.digest();
+        if known.trim() == digest.as_str() {
             session.close().await;
             return Ok(());
         }
-        let source = UploadSource::Listed(Utf8PathBuf::from(folder), listing.paths);
+        let source = UploadSource::Listed(Utf8PathBuf::from(folder), listing.paths().map(ToOwned::to_owned).collect());
         let options = UploadOptions { sudo: true, ..UploadOptions::default() };
         let progress = |sent, all| cx.progress(Progress::bytes(format!("copying {folder}"), sent, Some(all)));
         let send = async {
@@ -136,8 +149,7 @@ impl VmHost {
             upload(&session, source, &staging, &options, &progress).await.map_err(|error| lost(doing, error))?;
             // By content: a file can change within the second that an archive knows, and be as long as before.
             let program = format!(
-                "set -e; mkdir -p {place}; flock {STAMPS} rsync -a --checksum --delete {stage}/ {place}/; rm -rf {stage}; echo {} >{stamp}",
-                listing.digest
+                "set -e; mkdir -p {place}; flock {STAMPS} rsync -a --checksum --delete {stage}/ {place}/; rm -rf {stage}; echo {digest} >{stamp}"
             );
             run_in(&session, doing, &as_root(&program)).await
         };
@@ -206,19 +218,18 @@ impl EngineHost for VmHost {
         // One after the other: machines that share a folder are made at the same time.
         let wait = async { Ok(self.brought.lock().await) };
         let mut brought = cx.run(&doing, wait).await?;
-        if brought.contains(folder) {
-            return Ok(());
+        if !brought.contains(folder) {
+            self.look_and_copy(cx, &doing, folder).await?;
+            brought.insert(folder.to_owned());
         }
-        let path = folder.to_owned();
-        let list = async {
-            let listed = tokio::task::spawn_blocking(move || folders::list(Utf8Path::new(&path))).await;
-            let listed = listed.map_err(|error| ProviderError::failed(&doing, error))?;
-            listed.map_err(|error| ProviderError::failed(&doing, error))
-        };
-        let listing = cx.run(&doing, list).await?;
-        self.copy(cx, &doing, folder, listing).await?;
-        brought.insert(folder.to_owned());
         Ok(())
+    }
+
+    async fn bring_again(&self, cx: &Context, folder: &str) -> Result<()> {
+        let doing = format!("copying {folder} into the engine's virtual machine");
+        let wait = async { Ok(self.brought.lock().await) };
+        let _others_wait = cx.run(&doing, wait).await?;
+        self.look_and_copy(cx, &doing, folder).await
     }
 }
 

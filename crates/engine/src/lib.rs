@@ -24,6 +24,7 @@ mod select;
 mod session;
 mod sink;
 mod snapshot;
+mod sync;
 
 pub use boxes::{BoxChoice, BoxTable};
 pub use check::{CheckResult, machine as check_machine, run_check};
@@ -43,3 +44,4 @@ pub use reconcile::{DestroyOptions, ProvisionOptions, UpOptions};
 pub use select::{Selection, one_machine};
 pub use session::{Questions, Seen, Session};
 pub use sink::{EventSink, Interrupt};
+pub use sync::{Listing as FolderListing, Watching, list as list_folder, watch as watch_folders};

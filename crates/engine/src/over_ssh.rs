@@ -10,8 +10,8 @@ use rig_model::{
 };
 use rig_provider_api::{
     Changes, Context, Dial, DialStream, Doors, Endpoint, Exec, ExecEvent, ExecRequest, ExecSession, FieldIssue,
-    Forwards, Images, Logs, MachineRef, Networks, ObserveScope, Packaging, Provider, ProviderError, Result, Snapshots,
-    StopMode, Suspension, Terminal, Usage, Volumes, Watch,
+    Folders, Forwards, Images, Logs, MachineRef, Networks, ObserveScope, Packaging, Provider, ProviderError, Result,
+    Snapshots, StopMode, Suspension, Terminal, Usage, Volumes, Watch,
 };
 use rig_ssh::{Event, ExecCommand, quote};
 use std::{
@@ -191,6 +191,14 @@ impl Dial for OverSsh {
 }
 
 #[async_trait]
+impl Folders for OverSsh {
+    async fn bring(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
+        let doing = format!("copying folders to machine {machine}");
+        self.access.sync(cx, &machine.id).await.map_err(|error| failed(&doing, error))
+    }
+}
+
+#[async_trait]
 impl Suspension for OverSsh {
     async fn suspend(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
         let Some(suspension) = self.inner.suspension() else { return Ok(()) };
@@ -303,6 +311,10 @@ impl Provider for OverSsh {
     }
     fn forwards(&self) -> Option<&dyn Forwards> {
         self.inner.forwards()
+    }
+    fn folders(&self) -> Option<&dyn Folders> {
+        let copies = self.inner.doors().is_some_and(Doors::copies_folders);
+        if copies { Some(self) } else { self.inner.folders() }
     }
     fn packaging(&self) -> Option<&dyn Packaging> {
         self.inner.packaging()

@@ -87,7 +87,7 @@ impl Session {
     ) -> Self {
         let proxies = past_proxies(proxies, &workspace);
         let bare = Providers::new(members, &workspace);
-        let access = Arc::new(Access::new(&workspace, bare.clone(), proxies.clone(), layout));
+        let access = Arc::new(Access::new(&workspace, &folder, bare.clone(), proxies.clone(), layout));
         let members = bare.iter().map(|provider| OverSsh::where_needed(provider.clone(), &access));
         let providers = Providers::new(members, &workspace);
         let prober = Prober::new(providers.clone());

@@ -236,6 +236,13 @@ pub trait Suspension: Send + Sync {
     async fn resume(&self, cx: &Context, machine: &MachineRef) -> Result<()>;
 }
 
+/// Folders of this host that machines have as copies, because they cannot see them themselves.
+#[async_trait]
+pub trait Folders: Send + Sync {
+    /// Brings the copies of a running machine's folders up to date. What did not change here is left as it is there.
+    async fn bring(&self, cx: &Context, machine: &MachineRef) -> Result<()>;
+}
+
 /// What was written of a machine to make a box of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackagedFiles {
@@ -345,6 +352,9 @@ pub trait EngineHost: Send + Sync {
 
     /// Brings a folder of this host to the machine as it is now, without what its `.rigignore` names.
     async fn bring(&self, cx: &Context, folder: &str) -> Result<()>;
+
+    /// The same for one that may have changed since it was brought.
+    async fn bring_again(&self, cx: &Context, folder: &str) -> Result<()>;
 }
 
 /// Something that happened to a machine.

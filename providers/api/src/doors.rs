@@ -86,6 +86,11 @@ pub trait Doors: Send + Sync {
     /// when it is next started.
     async fn furnish(&self, cx: &Context, machine: &MachineRef, keys: &DoorKeys) -> Result<()>;
 
+    /// Whether its machines have copies of this host's folders, which are brought through the door: they can mount none.
+    fn copies_folders(&self) -> bool {
+        false
+    }
+
     /// Where a running machine is entered; `None` when it does not run. Whether its server listens yet is not looked at.
     async fn door(&self, cx: &Context, machine: &MachineRef) -> Result<Option<Door>>;
 

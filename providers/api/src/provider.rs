@@ -1,8 +1,8 @@
 //! The trait that every backend implements.
 
 use crate::{
-    Changes, Context, Dial, Doors, Exec, Forwards, Images, Logs, Networks, Packaging, Result, Snapshots, Suspension,
-    Usage, Volumes, Watch,
+    Changes, Context, Dial, Doors, Exec, Folders, Forwards, Images, Logs, Networks, Packaging, Result, Snapshots,
+    Suspension, Usage, Volumes, Watch,
 };
 use async_trait::async_trait;
 use rig_model::{
@@ -100,6 +100,10 @@ pub trait Provider: Send + Sync {
     }
     /// Ports of this host that are made to lead into machines while they run.
     fn forwards(&self) -> Option<&dyn Forwards> {
+        None
+    }
+    /// Folders of this host that machines have as copies.
+    fn folders(&self) -> Option<&dyn Folders> {
         None
     }
     /// News of machines without asking.

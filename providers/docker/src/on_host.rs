@@ -2,9 +2,10 @@
 //! host have to lead there.
 
 use crate::{DockerProvider, error, labels, observe};
+use async_trait::async_trait;
 use bollard::{models::ContainerInspectResponse, query_parameters::ListContainersOptions};
 use rig_model::{MachineSpec, Mount, PublishedPort, ResolvedMachine};
-use rig_provider_api::{Context, EngineHost, FieldIssue, MachineRef, ProviderError, Result};
+use rig_provider_api::{Context, EngineHost, FieldIssue, Folders, MachineRef, ProviderError, Result};
 use std::{
     collections::{BTreeSet, HashMap},
     net::IpAddr,
@@ -37,6 +38,18 @@ pub(crate) fn issues(machine: &MachineSpec) -> Vec<FieldIssue> {
         hint: Some("leave `bind` out, or write `bind=\"0.0.0.0\"`".to_owned()),
     });
     written.chain(bound).collect()
+}
+
+#[async_trait]
+impl Folders for DockerProvider {
+    async fn bring(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
+        let Some(host) = self.address.host() else { return Ok(()) };
+        let Some(details) = self.details(cx, machine).await? else { return Ok(()) };
+        for folder in bound(host.as_ref(), &details) {
+            host.bring_again(cx, &folder).await?;
+        }
+        Ok(())
+    }
 }
 
 impl DockerProvider {

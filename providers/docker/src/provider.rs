@@ -14,8 +14,8 @@ use rig_model::{
     Bytes, EngineFacts, Idiom, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine,
 };
 use rig_provider_api::{
-    Changes, Context, Dial, Endpoint, Exec, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider,
-    ProviderError, Result, Snapshots, StopMode, Suspension, Usage, Volumes, Watch, unknown_options,
+    Changes, Context, Dial, Endpoint, Exec, FieldIssue, Folders, Images, Logs, MachineRef, Networks, ObserveScope,
+    Provider, ProviderError, Result, Snapshots, StopMode, Suspension, Usage, Volumes, Watch, unknown_options,
 };
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -404,6 +404,10 @@ impl Provider for DockerProvider {
     }
     fn snapshots(&self) -> Option<&dyn Snapshots> {
         Some(self)
+    }
+    fn folders(&self) -> Option<&dyn Folders> {
+        // An engine of this host has the folders themselves.
+        self.address.host().map(|_| -> &dyn Folders { self })
     }
     fn watch(&self) -> Option<&dyn Watch> {
         Some(self)

@@ -73,6 +73,10 @@ impl Doors for QemuProvider {
         cx.run(&doing, work).await
     }
 
+    fn copies_folders(&self) -> bool {
+        true
+    }
+
     async fn door(&self, cx: &Context, machine: &MachineRef) -> Result<Option<Door>> {
         let doing = format!("looking for the SSH server of machine {machine}");
         let Some(record) = self.found(cx, machine).await? else { return Ok(None) };

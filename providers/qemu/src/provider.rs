@@ -66,9 +66,9 @@ impl Provider for QemuProvider {
     fn validate(&self, machine: &MachineSpec) -> Vec<FieldIssue> {
         let mut issues = issues(machine);
         issues.extend(unknown_options(machine, &[]));
-        issues.extend(machine.syncs.iter().map(|sync| {
-            let message = "folders of the host are not mounted into virtual machines";
-            issue(format!("sync.{}", sync.target), message, "`upload` the files in a provisioner")
+        issues.extend(machine.syncs.iter().filter(|sync| sync.writable).map(|sync| {
+            let message = "folders are copied into virtual machines: what is written there does not come back";
+            issue(format!("sync.{}", sync.target), message, "leave `writable` out")
         }));
         if machine.ssh.as_ref().is_some_and(|ssh| ssh.user == "root") {
             let hint = "leave `user` out; the user may become root";

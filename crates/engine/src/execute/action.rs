@@ -15,6 +15,9 @@ use std::{sync::Arc, time::Duration};
 /// How many of a machine's last lines are shown with its failure.
 const TAIL: u32 = 20;
 
+/// How long a machine that was started may take until it lets somebody in.
+const CONNECT: Duration = Duration::from_secs(180);
+
 /// How often an operation is begun anew whose connection to the engine was lost.
 const AGAIN: u32 = 2;
 
@@ -45,11 +48,10 @@ pub(super) fn limit(action: &Action) -> Duration {
         // The wait itself ends at its own time-out with more to say.
         Action::AwaitReady { ready, .. } => ready.timeout + minutes(1),
         Action::AwaitDone { timeout, .. } | Action::Leave { timeout, .. } => *timeout + minutes(1),
-        Action::Connect { .. } => minutes(3),
         // The step's own time-out says more; what comes before and after it is a connection and an upload.
         Action::Provision { step, .. } => step.timeout + minutes(5),
         // Folders of the host may have to be copied first.
-        Action::CreateMachine { .. } | Action::StartMachine { .. } => minutes(60),
+        Action::CreateMachine { .. } | Action::StartMachine { .. } | Action::Connect { .. } => minutes(60),
         Action::CreateNetwork { .. }
         | Action::RemoveNetwork { .. }
         | Action::RemoveVolume { .. }
@@ -181,7 +183,11 @@ impl Shared {
                 snapshot::delete(cx, capability, &self.access, id, name).await?;
             }
             Action::Connect { machine: id } => {
-                self.access.session(cx, id).await?;
+                self.access.session(&cx.within(CONNECT), id).await?;
+                // Folders that the engine's own machine has are there since the start.
+                if let Some(folders) = provider.folders().filter(|_| provider.doors().is_some()) {
+                    folders.bring(cx, &machine(id)).await?;
+                }
             }
             Action::Provision { machine: id, step, stale } => {
                 self.access.run_step(cx, self.sink.as_ref(), self.makes.as_ref(), id, (step, stale)).await?;

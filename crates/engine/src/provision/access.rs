@@ -2,7 +2,7 @@
 //! connection to each machine for as long as a command runs.
 
 use super::{briefing, dialer::ProviderDialer, enrol, well_known};
-use crate::{EngineError, Providers, Session};
+use crate::{EngineError, Providers, Session, sync::SyncedFolder};
 use camino::Utf8Path;
 use rig_model::{MachineId, MachineState, Name, SshSpec, Workspace};
 use rig_provider_api::{Context, DoorKeys, Doors, KnownBy, MachineRef, Provider, ProviderError};
@@ -65,22 +65,26 @@ pub struct Access {
 /// One machine's door.
 struct Door {
     ssh: SshSpec,
+    /// The folders that it has.
+    folders: Vec<SyncedFolder>,
     /// The connection, held while it is made so that two steps do not both make one.
     session: Mutex<Option<rig_ssh::Session>>,
 }
 
 impl Access {
-    /// The way into a workspace's mutable machines, with the host's proxies. Connects to nothing yet.
+    /// The way into a workspace's mutable machines, with the host's proxies; relative folders of theirs begin at `folder`. Connects to nothing yet.
     #[must_use]
     pub(crate) fn new(
         workspace: &Workspace,
+        folder: &Utf8Path,
         providers: Providers,
         proxies: Vec<(String, String)>,
         layout: Layout,
     ) -> Self {
         let doors = workspace.machines().filter_map(|machine| {
             let ssh = machine.ssh.clone()?;
-            Some((machine.id.clone(), Door { ssh, session: Mutex::default() }))
+            let folders = SyncedFolder::of(machine, folder);
+            Some((machine.id.clone(), Door { ssh, folders, session: Mutex::default() }))
         });
         Self {
             providers,
@@ -107,6 +111,11 @@ impl Access {
         self.introduce(cx, machine, &session).await?;
         *open = Some(session.clone());
         Ok(session)
+    }
+
+    /// The folders that a machine has, as the file says.
+    pub(crate) fn folders(&self, machine: &MachineId) -> &[SyncedFolder] {
+        self.machines.get(machine).map_or(&[], |door| &door.folders)
     }
 
     /// The same, with a machine that knows the names of its neighbours, whoever of them came last.
