@@ -16,9 +16,7 @@ use rig_config::{Loaded, Overrides};
 use rig_engine::{
     BoxChoice, BoxTable, EngineError, Engines, Executor, Interrupt, Provisioning, Report, Selection, Session,
 };
-use rig_model::{
-    BoxName, BoxSource, Event, HostTrust, MachineSpec, Observed, ObservedBox, Plan, ProviderId, Workspace,
-};
+use rig_model::{BoxName, Event, HostTrust, MachineSpec, Observed, ObservedBox, Plan, ProviderId, Workspace};
 use rig_provider_api::{Context, Images, Provider};
 use rig_state::{KnownWorkspace, Layout, LockOwner, Patience, Scale, WorkspaceLock};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -228,15 +226,11 @@ impl App {
         for (provider, ProviderBoxes { plans, .. }) in boxes {
             let images = images_of(session.providers.get(provider)?.as_ref())?;
             for (name, plan) in plans.iter() {
-                let artifacts = match &plan.source {
-                    BoxSource::Build(build) => build.artifacts.clone(),
-                    BoxSource::Bootstrap(_) | BoxSource::Image(_) | BoxSource::Stored(_) => Vec::new(),
-                };
                 let choice = BoxChoice {
                     digest: plan.digest.clone(),
                     image: images.reference(name, &plan.digest),
                     parent: plan.parent.clone(),
-                    artifacts,
+                    artifacts: plan.source.artifacts().to_vec(),
                     present: plan.existing.is_some(),
                     no_cache: self.no_cache,
                 };

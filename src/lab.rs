@@ -17,14 +17,13 @@ use rig_engine::{
     Deed, DestroyOptions, Lab, LabError, Makes, ProvisionOptions, Report as Done, Seen, Selection, Session, UpOptions,
     Variation, reconcile,
 };
-use rig_model::{Action, BoxSource, Digest, Hasher, Name, Observed, Plan, Topology};
+use rig_model::{Action, Digest, Hasher, Name, Observed, Plan, Topology};
 use rig_provider_api::ObserveScope;
 use rig_state::{Layout, Scale};
 use serde::Serialize;
 use serde_json::Value;
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -124,7 +123,7 @@ impl HostLab {
     async fn as_from_nothing(&self, session: &Session, topology: &Name) -> Result<(up::Look, Plan), Failure> {
         let look = up::look(&self.app, session, &[topology.to_string()], false).await?;
         let contents = self.app.provisioning(session, &self.layout).await?.contents;
-        let provisioning = rig_engine::Provisioning { contents, records: BTreeMap::new() };
+        let provisioning = rig_engine::Provisioning { contents, ..Default::default() };
         let nothing = Observed::default();
         let seen = Seen { observed: &nothing, boxes: &look.table, engines: &look.engines };
         let plan = session.plan_up(seen, &provisioning, &look.selection, &UpOptions::default())?;
@@ -225,10 +224,7 @@ impl HostLab {
         for (provider, ProviderBoxes { plans, .. }) in &look.boxes {
             let images = images_of(self.session.providers.get(provider)?.as_ref())?;
             // Children first. A box that is pulled is the same one, whoever asks for it.
-            let made = plans
-                .iter()
-                .rev()
-                .filter(|(_, plan)| !matches!(plan.source, BoxSource::Image(_) | BoxSource::Stored(_)));
+            let made = plans.iter().rev().filter(|(_, plan)| !plan.source.is_fetched());
             let choices = made.filter_map(|(name, _)| look.table.get(&(provider.clone(), name.clone())));
             for choice in choices.filter(|choice| choice.present) {
                 images.remove(&app.context(REMOVE), &choice.image).await?;

@@ -3,7 +3,8 @@
 use crate::app::{App, HostBoxes, ProviderBoxes, images_of};
 use async_trait::async_trait;
 use indexmap::IndexMap;
-use rig_boxes::{ArtifactStore, FetchSettings, MakeBox, make_box};
+use rig_box_store::cloud_image;
+use rig_boxes::{ArtifactStore, BoxError, FetchSettings, MakeBox, make_box};
 use rig_engine::{EngineError, Makes, Session};
 use rig_model::{ArtifactSpec, BoxName, BoxSource, Digest, HostTrust, Workspace};
 use rig_provider_api::{Context, Provider};
@@ -50,19 +51,32 @@ impl Makes for HostMakes {
         let plan = plans.get(name).ok_or_else(absent)?;
         let images = images_of(provider)?;
         let mut artifacts = IndexMap::new();
-        if let BoxSource::Build(build) = &plan.source {
-            for artifact in &build.artifacts {
-                let spec = self.workspace.artifacts.get(artifact).ok_or_else(absent)?;
-                // In the cache by now: an operation before this one put it there.
-                artifacts.insert(artifact.clone(), self.store.fetch(spec, &self.folder, cx).await?);
-            }
+        for artifact in plan.source.artifacts() {
+            let spec = self.workspace.artifacts.get(artifact).ok_or_else(absent)?;
+            // In the cache by now: an operation before this one put it there.
+            artifacts.insert(artifact.clone(), self.store.fetch(spec, &self.folder, cx).await?);
         }
+        let cloud_image = match &plan.source {
+            BoxSource::CloudImage(artifact) => {
+                let file = artifacts.get(artifact).cloned().ok_or_else(absent)?;
+                let checked = tokio::task::spawn_blocking(move || cloud_image(&file)).await;
+                let checked = checked.unwrap_or_else(|error| Err(error.to_string()));
+                Some(checked.map_err(|why| BoxError::Artifact {
+                    name: artifact.clone(),
+                    why,
+                    hint: "a cloud image is the disk of a virtual machine, as qcow2 or raw; an archive has to be unpacked first"
+                        .to_owned(),
+                })?)
+            }
+            _ => None,
+        };
         let parent = plan.parent.as_ref().and_then(|parent| Some(images.reference(parent, &plans.get(parent)?.digest)));
         let request = MakeBox {
             spec,
             plan,
             parent_image: parent.as_deref(),
             artifacts: &artifacts,
+            cloud_image: cloud_image.as_ref(),
             folder: &self.folder,
             trust: &self.trust,
             host,

@@ -76,6 +76,12 @@ pub(crate) fn qemu(app: &App) -> Option<Arc<dyn Provider>> {
     Some(Arc::new(rig_provider_qemu::QemuProvider::new(layout(app), programs)))
 }
 
+/// What files call QEMU's provider.
+#[expect(clippy::expect_used, reason = "a constant that every use of it covers")]
+pub(crate) fn qemu_id() -> rig_model::ProviderId {
+    rig_model::Name::new(QEMU).expect("qemu is a name")
+}
+
 /// What files call VirtualBox's provider.
 #[expect(clippy::expect_used, reason = "a constant that every use of it covers")]
 pub(crate) fn virtualbox_id() -> rig_model::ProviderId {

@@ -2,9 +2,9 @@
 
 use crate::{app::App, cli::Sync, engine_choice::Start, failure::Failure};
 use camino::Utf8PathBuf;
-use futures_util::{StreamExt, TryStreamExt, stream};
-use rig_engine::{EngineError, Selection, Session, watch_folders};
-use rig_model::{Event, MachineId, OpId, Outcome, Phase, seconds};
+use futures_util::{StreamExt, stream};
+use rig_engine::{EngineError, Selection, Session, list_folder, watch_folders};
+use rig_model::{Digest, Event, MachineId, OpId, Outcome, Phase, seconds};
 use rig_provider_api::{Context, MachineRef, ObserveScope};
 use std::{
     collections::BTreeSet,
@@ -13,6 +13,9 @@ use std::{
 
 /// How long copying may take.
 const LIMIT: Duration = Duration::from_secs(24 * 3600);
+
+/// When copying is tried again that has failed, if nothing changes before.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// How many machines are brought folders at once.
 const AT_ONCE: usize = 8;
@@ -38,31 +41,55 @@ pub(crate) async fn run(app: &App, arguments: &Sync) -> Result<(), Failure> {
         app.ui.say("no machine that runs has a copy of a folder; others have the folders themselves");
         return Ok(());
     }
+    if !arguments.watch {
+        return bring_all(app, &session, &machines, 0).await;
+    }
     // Watched first: what changes while it is copied is copied again.
     let folders: Vec<Utf8PathBuf> = folders.into_iter().collect();
-    let mut watching = arguments.watch.then(|| watch_folders(&folders)).transpose()?;
-    let mut rounds = 0..;
-    loop {
-        let round = rounds.next().unwrap_or_default();
-        bring_all(app, &session, &machines, &cx, round).await?;
-        let Some(watching) = &mut watching else { return Ok(()) };
+    let mut watching = blocking({
+        let folders = folders.clone();
+        move || watch_folders(&folders)
+    })
+    .await??;
+    let mut copied = None;
+    for round in 0.. {
+        let now = look(&folders).await?;
+        // What a folder's `.rigignore` names may change as it likes.
+        if copied.is_none() || now != copied {
+            copied = match bring_all(app, &session, &machines, round).await {
+                Ok(()) => now,
+                Err(_) if cx.cancel().is_cancelled() => break,
+                // It was told. A machine that is being started anew is there again soon.
+                Err(_) => None,
+            };
+        }
         tokio::select! {
             () = watching.changed() => {}
-            () = cx.cancel().cancelled() => return Ok(()),
+            () = tokio::time::sleep(AGAIN), if copied.is_none() => {}
+            () = cx.cancel().cancelled() => break,
         }
     }
+    Ok(())
 }
 
-async fn bring_all(
-    app: &App,
-    session: &Session,
-    machines: &[MachineId],
-    cx: &Context,
-    round: u32,
-) -> Result<(), Failure> {
-    let first = round * machines.len() as u32 + 1;
-    let all = machines.iter().zip(first..).map(|(id, number)| bring(app, session, cx, id, OpId(number)));
-    stream::iter(all).buffer_unordered(AT_ONCE).try_collect::<()>().await
+/// What there is in folders; nothing where one cannot be read just now, as its copying will say.
+async fn look(folders: &[Utf8PathBuf]) -> Result<Option<Vec<Digest>>, Failure> {
+    let folders = folders.to_vec();
+    blocking(move || folders.iter().map(|folder| Some(list_folder(folder).ok()?.digest())).collect()).await
+}
+
+/// Does something with files away from the runtime.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| EngineError::Host { doing: "looking at folders".to_owned(), why: error.to_string() }.into())
+}
+
+/// Brings the folders of all machines. One that fails keeps no other one from getting its own; the first failure is given.
+async fn bring_all(app: &App, session: &Session, machines: &[MachineId], round: u32) -> Result<(), Failure> {
+    let (first, cx) = (round * machines.len() as u32 + 1, app.context(LIMIT));
+    let all = machines.iter().zip(first..).map(|(id, number)| bring(app, session, &cx, id, OpId(number)));
+    let all: Vec<Result<(), Failure>> = stream::iter(all).buffer_unordered(AT_ONCE).collect().await;
+    all.into_iter().collect()
 }
 
 async fn bring(app: &App, session: &Session, cx: &Context, id: &MachineId, op: OpId) -> Result<(), Failure> {

@@ -9,6 +9,8 @@ mod drift;
 #[cfg(unix)]
 mod engine_vm;
 mod failures;
+#[cfg(unix)]
+mod foreign;
 mod lab;
 mod machines;
 mod naughty;

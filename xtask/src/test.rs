@@ -12,7 +12,7 @@ const ENGINE_TESTS: &str = "rig/engine-tests,rig-provider-docker/engine-tests,ri
     rig-provider-virtualbox/engine-tests,rig-ssh/engine-tests";
 
 /// Scenarios of many minutes: once is enough for the gate. `RIG_ENGINE` names the engine for those who want them on another.
-const LONG: [&str; 8] = [
+const LONG: [&str; 9] = [
     "killed_at_any_moment",
     "drift",
     "the_root_workspace",
@@ -20,6 +20,7 @@ const LONG: [&str; 8] = [
     "what_differs_makes_ratios_unfair",
     // No container of this engine is part of them.
     "engine_vm",
+    "foreign",
     "virtual_machines",
     "virtualbox",
 ];

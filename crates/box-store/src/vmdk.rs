@@ -6,6 +6,9 @@ use std::io::{self, SeekFrom};
 
 const SPARSE: &[u8] = b"KDMV";
 
+/// How much is read of the text behind the first sector, in bytes: 20 sectors.
+const FIXED: u64 = 20 * 512;
+
 /// The longest text that is read, in bytes; those that tools write have some hundred.
 const LONGEST: u64 = 1 << 20;
 
@@ -65,6 +68,9 @@ fn embedded(file: &mut fs_err::File, begin: &[u8]) -> Result<(), String> {
     if size == 0 {
         return Err("has no size of its own, and so leans on other files".to_owned());
     }
+    // Some programs look here for a parent, wherever the header says that the text is (QEMU's `block/vmdk.c`).
+    let fixed = part(file, SeekFrom::Start(SECTOR), FIXED).map_err(|error| format!("cannot be read: {error}"))?;
+    stands_alone(&String::from_utf8_lossy(&fixed).to_ascii_lowercase())?;
     if from == 0 || length == 0 {
         return Ok(());
     }
@@ -74,23 +80,32 @@ fn embedded(file: &mut fs_err::File, begin: &[u8]) -> Result<(), String> {
     extents(&bytes.map_err(|error| format!("cannot be read: {error}"))?).map(|_| ())
 }
 
+/// Makes sure that a text in small letters names no other image. Programs look for these words anywhere.
+fn stands_alone(lower: &str) -> Result<(), String> {
+    const LEANS: &str = "leans on another file";
+    if lower.contains("parentfilenamehint") || lower.contains("changetrackpath") {
+        return Err(LEANS.to_owned());
+    }
+    for (at, word) in lower.match_indices("parentcid") {
+        let value = lower[at + word.len()..].trim_start_matches([' ', '\t', '=']);
+        if !value.starts_with("ffffffff") {
+            return Err(LEANS.to_owned());
+        }
+    }
+    Ok(())
+}
+
 /// The files that a text names.
 ///
 /// # Errors
 /// When one is not a plain file name, or there is a parent.
 fn extents(text: &[u8]) -> Result<Vec<String>, String> {
     let text = String::from_utf8_lossy(text);
-    let lower = text.to_ascii_lowercase();
-    // Programs look for these words anywhere.
-    if lower.contains("parentfilenamehint") || lower.contains("changetrackpath") {
-        return Err("leans on another file".to_owned());
+    // What ends a word for one program does not for another.
+    if let Some(odd) = text.chars().find(|c| c.is_control() && !matches!(c, '\t' | '\r' | '\n' | '\0')) {
+        return Err(format!("has the character {odd:?} in the text that says where its data is"));
     }
-    for (at, word) in lower.match_indices("parentcid") {
-        let value = lower[at + word.len()..].trim_start_matches([' ', '\t', '=']);
-        if !value.starts_with("ffffffff") {
-            return Err("leans on another file".to_owned());
-        }
-    }
+    stands_alone(&text.to_ascii_lowercase())?;
     let mut found = Vec::new();
     for line in text.split(['\n', '\r', '\0']).map(str::trim) {
         let mut words = line.split_ascii_whitespace();
@@ -162,6 +177,10 @@ mod tests {
             "RW 1 SPARSE \"bad.vmdk\"",
             "RW 1 FLAT \"d-flat.vmdk\" 0\nparentFileNameHint=\"/x\"",
             "RW 1 FLAT \"d-flat.vmdk\" 0\nparentCID = 12345678",
+            // What ends a word for C's functions.
+            "RW 1 FLAT \"d-flat.vmdk\" 0\nRW\u{b}1 FLAT \"/etc/shadow\" 0",
+            "RW 1 FLAT \"d-flat.vmdk\" 0\nRW\u{c}1 FLAT \"/etc/shadow\" 0",
+            "RW 1 FLAT \"d-flat.vmdk\" 0\nRW 1FLAT \"/etc/shadow\" 0",
         ] {
             assert!(of(text(bad).as_bytes()).is_err(), "{bad}");
         }
@@ -176,5 +195,12 @@ mod tests {
         }
         assert!(of(&sparse(&text("RW 1 SPARSE \"d.vmdk\""), 0)).unwrap_err().contains("no size"));
         assert!(of(SPARSE).is_err());
+        // Where the header says that there is no text, and where it says that it is behind the fixed place.
+        for (from, length) in [(0, 0), (40, 2)] {
+            let mut hidden = sparse(&text("parentFileNameHint=\"other.vmdk\""), 1);
+            (hidden[28], hidden[36]) = (from, length);
+            hidden.resize(50 * 512, 0);
+            assert!(of(&hidden).unwrap_err().contains("leans"), "{from}");
+        }
     }
 }

@@ -42,6 +42,10 @@ pub(crate) fn of(source: &BoxSource, around: &Surroundings<'_>) -> Result<Digest
         BoxSource::Image(reference) => {
             hasher.part("image").part(reference);
         }
+        BoxSource::CloudImage(name) => {
+            let artifact = declared(around, name)?;
+            hasher.part("cloud-image").part(artifact.sha256.as_str());
+        }
         BoxSource::Stored(_) => {
             let stored = around
                 .stored
@@ -64,6 +68,11 @@ pub(crate) fn of(source: &BoxSource, around: &Surroundings<'_>) -> Result<Digest
         }
     }
     Ok(hasher.finish())
+}
+
+fn declared<'a>(around: &Surroundings<'a>, name: &Name) -> Result<&'a ArtifactSpec> {
+    let missing = || BoxError::Undeclared { name: around.name.clone(), what: format!("artifact {name}") };
+    (around.artifact)(name).ok_or_else(missing)
 }
 
 fn is_tiny(source: &BoxSource) -> bool {
@@ -99,8 +108,7 @@ fn add_build(hasher: &mut Hasher, build: &BoxBuild, around: &Surroundings<'_>) -
     artifacts.dedup();
     hasher.part((artifacts.len() as u64).to_le_bytes());
     for name in artifacts {
-        let artifact = (around.artifact)(name)
-            .ok_or_else(|| BoxError::Undeclared { name: around.name.clone(), what: format!("artifact {name}") })?;
+        let artifact = declared(around, name)?;
         hasher.part(name.as_str()).part(artifact.sha256.as_str());
     }
     add_folder(hasher, &around.workspace.join(&build.folder), !build.artifacts.is_empty())

@@ -74,6 +74,7 @@ pub(crate) fn words(source: &BoxSource) -> String {
         BoxSource::Build(build) => format!("build {:?}", build.folder),
         BoxSource::Bootstrap(bootstrap) => format!("bootstrap {:?}", bootstrap.suite),
         BoxSource::Image(reference) => format!("image {reference:?}"),
+        BoxSource::CloudImage(artifact) => format!("cloud-image {:?}", artifact.as_str()),
         BoxSource::Stored(stored) => format!("stored {:?}", stored.name),
     }
 }

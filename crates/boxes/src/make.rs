@@ -4,7 +4,7 @@ use crate::{BoxError, BoxHost, BoxPlan, Result, bootstrap, context, host, tools:
 use camino::{Utf8Path, Utf8PathBuf};
 use indexmap::IndexMap;
 use rig_model::{Bootstrap, BoxBuild, BoxName, BoxSource, BoxSpec, Digest, Hasher, HostTrust, Name, Progress};
-use rig_provider_api::{BoxTag, BuildRequest, Context, Images, ProviderError};
+use rig_provider_api::{BoxTag, BuildRequest, Context, Images, ProviderError, StoredFiles};
 use tokio::time::Instant;
 
 /// The build argument that names the parent.
@@ -21,6 +21,8 @@ pub struct MakeBox<'a> {
     pub parent_image: Option<&'a str>,
     /// The files of the build's artifacts ([`crate::ArtifactStore::fetch`]).
     pub artifacts: &'a IndexMap<Name, Utf8PathBuf>,
+    /// The disk of a cloud image, checked; needed when the source is one.
+    pub cloud_image: Option<&'a StoredFiles>,
     /// The folder of the workspace file.
     pub folder: &'a Utf8Path,
     /// What the host gives to boxes that the plan trusts with it.
@@ -41,7 +43,8 @@ pub async fn make_box(images: &dyn Images, request: &MakeBox<'_>, cx: &Context) 
         BoxSource::Bootstrap(source) => maker.bootstrap(source).await,
         BoxSource::Build(source) => maker.build(source).await,
         BoxSource::Image(reference) => maker.pull(reference).await,
-        BoxSource::Stored(_) => maker.adopt().await,
+        BoxSource::CloudImage(_) => maker.adopt(request.cloud_image).await,
+        BoxSource::Stored(_) => maker.adopt(request.plan.stored.as_ref()).await,
     }
 }
 
@@ -124,11 +127,9 @@ impl Maker<'_> {
         }
     }
 
-    async fn adopt(&self) -> Result<()> {
-        let stored = self.request.plan.stored.as_ref();
-        let stored = stored
-            .ok_or_else(|| BoxError::Undeclared { name: self.name().clone(), what: "a stored box".to_owned() })?;
-        Ok(self.images.adopt(self.cx, &self.tag(&self.request.plan.digest), stored).await?)
+    async fn adopt(&self, files: Option<&StoredFiles>) -> Result<()> {
+        let missing = || BoxError::Undeclared { name: self.name().clone(), what: "its disk".to_owned() };
+        Ok(self.images.adopt(self.cx, &self.tag(&self.request.plan.digest), files.ok_or_else(missing)?).await?)
     }
 
     /// Puts rig's labels, and the host's certificates, onto an image that has none.

@@ -35,6 +35,12 @@ pub trait FindStored: std::fmt::Debug + Sync {
     /// # Errors
     /// Why there is none, and what to do.
     fn find(&self, source: &StoredSource) -> std::result::Result<FoundStored, NotStored>;
+
+    /// Whether the provider that asks makes machines of cloud images, which are in no store.
+    ///
+    /// # Errors
+    /// Why it does not, and what to do.
+    fn cloud_images(&self) -> std::result::Result<(), NotStored>;
 }
 
 /// A box of a store.
@@ -62,6 +68,10 @@ pub struct NoStore;
 impl FindStored for NoStore {
     fn find(&self, _: &StoredSource) -> std::result::Result<FoundStored, NotStored> {
         Err(NotStored { why: "there is no store".to_owned(), hint: None })
+    }
+
+    fn cloud_images(&self) -> std::result::Result<(), NotStored> {
+        Ok(())
     }
 }
 
@@ -101,11 +111,11 @@ impl BoxPlans {
     }
 
     /// The same boxes under other hashes, so that they are made beside those that are there: to see whether the same comes of
-    /// it. Boxes that are pulled or stored stay what they are.
+    /// it. Boxes that are fetched stay what they are.
     #[must_use]
     pub fn once_more(mut self, existing: &[ObservedBox]) -> Self {
         for (name, plan) in &mut self.0 {
-            if !matches!(plan.source, BoxSource::Image(_) | BoxSource::Stored(_)) {
+            if !plan.source.is_fetched() {
                 let mut hasher = Hasher::new("once-more/1");
                 hasher.part(plan.digest.as_str());
                 plan.digest = hasher.finish();
@@ -208,7 +218,7 @@ impl Planner<'_> {
         let request = self.request;
         let parent = match source {
             BoxSource::Build(build) => build.from.as_ref(),
-            BoxSource::Bootstrap(_) | BoxSource::Image(_) | BoxSource::Stored(_) => None,
+            BoxSource::Bootstrap(_) | BoxSource::Image(_) | BoxSource::CloudImage(_) | BoxSource::Stored(_) => None,
         };
         if let Some(parent) = parent {
             match self.plan(parent) {
@@ -221,16 +231,19 @@ impl Planner<'_> {
             }
         }
         let stored = match source {
-            BoxSource::Stored(wanted) => match request.store.find(wanted) {
-                Ok(found) => Some(found),
-                Err(NotStored { why, hint }) => {
-                    return Ok(Candidate::Impossible(format!("{}: {why}", host::words(source)), hint));
-                }
-            },
-            _ => None,
+            BoxSource::Stored(wanted) => request.store.find(wanted).map(Some),
+            BoxSource::CloudImage(_) => request.store.cloud_images().map(|()| None),
+            BoxSource::Build(_) | BoxSource::Bootstrap(_) | BoxSource::Image(_) => Ok(None),
         };
-        // Nothing of this host is put into a stored box.
-        let trusted = request.workspace.host_trust && spec.host_trust && stored.is_none();
+        let stored = match stored {
+            Ok(stored) => stored,
+            Err(NotStored { why, hint }) => {
+                return Ok(Candidate::Impossible(format!("{}: {why}", host::words(source)), hint));
+            }
+        };
+        // Nothing of this host is put into a disk that comes from somewhere else.
+        let is_whole = matches!(source, BoxSource::CloudImage(_) | BoxSource::Stored(_));
+        let trusted = request.workspace.host_trust && spec.host_trust && !is_whole;
         let digest = digest::of(
             source,
             &Surroundings {

@@ -186,14 +186,10 @@ pub fn add_packages(topologies: &mut [(Name, TopologyFacts)], profiles: &[Vec<Pr
     }
 }
 
-/// The artifacts that a topology's boxes are built with, and its steps.
+/// The artifacts that a topology's boxes are made with, and its steps.
 fn artifacts<'a>(workspace: &'a Workspace, topology: &'a Topology) -> BTreeMap<&'a Name, &'a ArtifactSpec> {
     let boxes = workspace.needed_boxes(topology.machines.iter()).into_iter().flat_map(|spec| &spec.sources);
-    let built = boxes.filter_map(|source| match source {
-        BoxSource::Build(build) => Some(&build.artifacts),
-        BoxSource::Bootstrap(_) | BoxSource::Image(_) | BoxSource::Stored(_) => None,
-    });
-    let built = built.flatten().filter_map(|name| workspace.artifacts.get(name));
+    let built = boxes.flat_map(BoxSource::artifacts).filter_map(|name| workspace.artifacts.get(name));
     built.chain(topology.step_artifacts()).map(|one| (&one.name, one)).collect()
 }
 

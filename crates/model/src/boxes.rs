@@ -17,20 +17,38 @@ pub struct BoxSpec {
     pub origin: Origin,
 }
 
+impl BoxSource {
+    /// The artifacts that it is made with.
+    #[must_use]
+    pub fn artifacts(&self) -> &[Name] {
+        match self {
+            Self::Build(build) => &build.artifacts,
+            Self::CloudImage(artifact) => std::slice::from_ref(artifact),
+            Self::Bootstrap(_) | Self::Image(_) | Self::Stored(_) => &[],
+        }
+    }
+
+    /// Whether nothing is made on this host: it is the same whenever it is fetched.
+    #[must_use]
+    pub fn is_fetched(&self) -> bool {
+        matches!(self, Self::Image(_) | Self::CloudImage(_) | Self::Stored(_))
+    }
+}
+
 impl BoxSpec {
     /// The box that this one is built from, when it is built.
     #[must_use]
     pub fn parent(&self) -> Option<&BoxName> {
         self.sources.iter().find_map(|source| match source {
             BoxSource::Build(build) => build.from.as_ref(),
-            BoxSource::Bootstrap(_) | BoxSource::Image(_) | BoxSource::Stored(_) => None,
+            BoxSource::Bootstrap(_) | BoxSource::Image(_) | BoxSource::CloudImage(_) | BoxSource::Stored(_) => None,
         })
     }
 }
 
 /// One way to get a box.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum BoxSource {
     /// Built from a folder with a Dockerfile.
     Build(BoxBuild),
@@ -38,6 +56,8 @@ pub enum BoxSource {
     Bootstrap(Bootstrap),
     /// Pulled from an image registry.
     Image(String),
+    /// The disk of a virtual machine that reads at its first start who it is (cloud-init): an artifact.
+    CloudImage(Name),
     /// A box of rig's store, which virtual machines are made of.
     Stored(StoredSource),
 }

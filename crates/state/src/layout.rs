@@ -165,6 +165,12 @@ impl Layout {
         self.dir.join("machines")
     }
 
+    /// The file whose lock decides who copies folders to a machine.
+    #[must_use]
+    pub fn machine_folders_lock(&self, machine: &MachineId) -> Utf8PathBuf {
+        self.dir.join("folder-locks").join(format!("{}.{}", machine.topology, machine.machine))
+    }
+
     /// The folder with what was in machines when they had been provisioned.
     #[must_use]
     pub fn baselines(&self) -> Utf8PathBuf {

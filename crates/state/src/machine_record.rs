@@ -20,6 +20,9 @@ pub struct MachineRecord {
     /// connection ends that.
     #[serde(default)]
     pub published: bool,
+    /// Whether it has copies of all its synced folders, however old they are.
+    #[serde(default)]
+    pub has_folders: bool,
 }
 
 impl MachineRecord {

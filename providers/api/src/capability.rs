@@ -44,7 +44,7 @@ pub struct BuildRequest {
     pub no_cache: bool,
 }
 
-/// A box of rig's store, unpacked: what machines of hypervisors are made of.
+/// A box of rig's store, unpacked, or a cloud image: what machines of hypervisors are made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredFiles {
     /// Which one, in words (`debian/bookworm64 12.1 (virtualbox, amd64)`).
@@ -55,6 +55,18 @@ pub struct StoredFiles {
     pub disks: Vec<StoredDisk>,
     /// The address of the first network card that it was installed with: twelve hexadecimal digits.
     pub mac: Option<String>,
+    /// How its machines learn who they are.
+    pub introduction: Introduction,
+}
+
+/// How machines that rig did not install learn who they are, and whom they let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Introduction {
+    /// Over SSH, from whoever comes with the key that is published for Vagrant's boxes.
+    FirstContact,
+    /// From a disk that they read at their first start: cloud-init's NoCloud seed
+    /// (<https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html>).
+    Seed,
 }
 
 /// A disk of a stored box.
@@ -84,10 +96,11 @@ pub trait Images: Send + Sync {
     /// Pulls an image from a registry.
     async fn pull(&self, cx: &Context, reference: &str) -> Result<()>;
 
-    /// Makes a box of one of rig's store, whose files stay as they are.
+    /// Makes a box of one of rig's store or of a cloud image, whose files stay as they are.
     async fn adopt(&self, _: &Context, tag: &BoxTag, stored: &StoredFiles) -> Result<()> {
-        let doing = format!("making box {} of stored box {}", tag.name, stored.what);
-        Err(ProviderError::failed(doing, "its provider makes no machines of stored boxes"))
+        let doing = format!("making box {} of {}", tag.name, stored.what);
+        Err(ProviderError::failed(doing, "its provider makes no virtual machines")
+            .hinted("give the box's machines `provider \"qemu\"`"))
     }
 
     /// Removes a box. Absence is success.

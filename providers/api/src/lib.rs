@@ -14,9 +14,9 @@ mod usage;
 
 pub use capability::{
     BoxTag, BuildRequest, ByteStream, Changes, Connection, Dial, DialStream, EngineHost, Exec, ExecEvent, ExecRequest,
-    ExecSession, Folders, Forwards, Images, LogEvent, LogRequest, Logs, MachineEvent, MachineEventKind, Networks,
-    PackagedFiles, Packaging, PathChange, PathChangeKind, Snapshots, StoredDisk, StoredFiles, Suspension, Terminal,
-    Volumes, Watch,
+    ExecSession, Folders, Forwards, Images, Introduction, LogEvent, LogRequest, Logs, MachineEvent, MachineEventKind,
+    Networks, PackagedFiles, Packaging, PathChange, PathChangeKind, Snapshots, StoredDisk, StoredFiles, Suspension,
+    Terminal, Volumes, Watch,
 };
 pub use context::{Context, NoProgress, ProgressSink};
 pub use doors::{Briefing, CardAddress, Door, DoorKeys, Doors, FolderMount, KnownBy};

@@ -73,16 +73,19 @@ impl Accelerator {
     /// Several emulated processors take turns. Each in a thread of its own is what QEMU does by itself, but programs that write
     /// programs while they run die of it: OpenJDK 17's `jlink` did each time on QEMU 7.2 (SIGSEGV in code that it had just
     /// compiled), with one processor or with turns never.
-    pub(crate) fn arguments(self, processors: u32) -> [&'static str; 4] {
+    ///
+    /// `any` asks for a processor that every system runs on.
+    pub(crate) fn arguments(self, processors: u32, any: bool) -> [&'static str; 4] {
         match self {
             Self::Kvm => ["-accel", "kvm", "-cpu", "host"],
             Self::Hvf => ["-accel", "hvf", "-cpu", "host"],
             // A small processor boots fastest under emulation; without rdrand the kernel waits seconds for its first random
-            // numbers. Measured on QEMU 7.2: 6.1 s to a login against 10.0 s with `max`.
+            // numbers. Measured on QEMU 7.2: 6.1 s to a login against 10.0 s with `max`. Some distributions want a newer one
+            // (Red Hat Enterprise Linux since 9: x86-64-v2).
             Self::Tcg => {
                 let turns =
                     if processors > 1 { "tcg,thread=single,tb-size=128" } else { "tcg,thread=multi,tb-size=128" };
-                ["-accel", turns, "-cpu", if cfg!(target_arch = "aarch64") { "max" } else { "qemu64,+rdrand" }]
+                ["-accel", turns, "-cpu", if any || cfg!(target_arch = "aarch64") { "max" } else { "qemu64,+rdrand" }]
             }
         }
     }
@@ -104,7 +107,7 @@ impl Accelerator {
         let mut command = Command::new(program);
         command
             .args(["-nodefaults", "-no-user-config", "-display", "none", "-machine", "pc", "-m", "16"])
-            .args(self.arguments(1))
+            .args(self.arguments(1, false))
             .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-drive"])
             .arg(format!("file={},format=raw,if=ide,readonly=off,snapshot=on", disk.path().display()))
             .stdin(Stdio::null())

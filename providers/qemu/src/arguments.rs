@@ -2,6 +2,7 @@
 
 use crate::{
     accelerator::Accelerator,
+    boot::Boot,
     layout::{BoxPlace, MachinePlace},
     provider::SSH,
     record::{Record, Run},
@@ -33,6 +34,8 @@ pub(crate) struct Start<'a> {
     pub(crate) record: &'a Record,
     pub(crate) run: &'a Run,
     pub(crate) accelerator: Accelerator,
+    /// What boots a machine without a kernel beside its disk, where that is not the board's own.
+    pub(crate) firmware: Option<&'a Utf8Path>,
     pub(crate) place: &'a MachinePlace,
     pub(crate) of_box: &'a BoxPlace,
     pub(crate) monitor: &'a Utf8Path,
@@ -55,17 +58,29 @@ impl Start<'_> {
         words.pair("-machine", BOARD);
         // Parts of a processor are rounded up: there are no half ones.
         let processors = record.cpus.0.div_ceil(1000).max(1);
-        words.0.extend(self.accelerator.arguments(processors).map(str::to_owned));
+        words.0.extend(self.accelerator.arguments(processors, record.boot != Boot::Kernel).map(str::to_owned));
         words.pair("-smp", processors.to_string());
         words.pair("-m", format!("{}M", record.memory.0 >> 20));
         if cfg!(target_os = "linux") {
             // No old system calls, and no more of the host's processors and memory than it has. Other systems have no such filter.
             words.pair("-sandbox", "on,obsolete=deny,resourcecontrol=deny");
         }
-        words.pair("-kernel", self.of_box.kernel());
-        words.pair("-initrd", self.of_box.initrd());
-        words.pair("-append", format!("console={CONSOLE} {KERNEL}{}", self.accelerator.kernel()));
-        // The first disk is the root.
+        match record.boot {
+            Boot::Kernel => {
+                words.pair("-kernel", self.of_box.kernel());
+                words.pair("-initrd", self.of_box.initrd());
+                words.pair("-append", format!("console={CONSOLE} {KERNEL}{}", self.accelerator.kernel()));
+            }
+            Boot::CloudImage | Boot::Stored => {
+                if let Some(firmware) = self.firmware {
+                    words.pair("-bios", firmware);
+                }
+                // Boot loaders of others may want a screen, though nobody sees it, and their kernels random numbers.
+                words.pair("-vga", "std");
+                words.pair("-device", "virtio-rng-pci");
+            }
+        }
+        // The first disk is the one that is booted.
         words.pair(
             "-drive",
             format!(
@@ -74,9 +89,12 @@ impl Start<'_> {
             ),
         );
         words.pair("-device", "virtio-blk-pci,drive=disk0");
-        let seed = escaped(&self.place.seed());
-        words.pair("-drive", format!("file={seed},if=none,id=seed,format=raw,readonly=on"));
-        words.pair("-device", "virtio-blk-pci,drive=seed");
+        // A box that is told otherwise who it is may have programs that would believe a seed.
+        if record.boot != Boot::Stored {
+            let seed = escaped(&self.place.seed());
+            words.pair("-drive", format!("file={seed},if=none,id=seed,format=raw,readonly=on"));
+            words.pair("-device", "virtio-blk-pci,drive=seed");
+        }
         self.cards(&mut words);
         words.pair("-chardev", format!("file,id=con,path={},append=on", escaped(&self.place.console())));
         words.pair("-serial", "chardev:con");

@@ -1,21 +1,32 @@
-//! Boxes as disks: made of a root file system, never written to afterwards. The disks of machines lie over them.
+//! Boxes as disks: made of a root file system or of somebody's disk, never written to afterwards. The disks of machines lie over them.
 
 use crate::{
-    QemuProvider, image,
+    QemuProvider,
+    boot::Boot,
+    image,
     layout::{self, BoxPlace},
+    programs,
     record::Record,
 };
 use async_trait::async_trait;
 use camino::Utf8Path;
 use jiff::Timestamp;
 use rig_hypervisor::{Lock, files};
-use rig_model::{BoxName, Bytes, Digest, ObservedBox};
-use rig_provider_api::{BoxTag, BuildRequest, ByteStream, Context, Images, ProviderError, Result};
+use rig_model::{BoxName, Bytes, Digest, ObservedBox, Progress};
+use rig_provider_api::{BoxTag, BuildRequest, ByteStream, Context, Images, ProviderError, Result, StoredFiles};
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
+use tokio::process::Command;
 
-/// The size of a box's disk, in bytes. It takes what is in it; the rest is room for machines.
-const SIZE: Bytes = Bytes(16 << 30);
+/// The size of a disk, in bytes. It takes what is in it; the rest is room for machines.
+pub(crate) const SIZE: Bytes = Bytes(16 << 30);
+
+/// The formats of disks that others made, and the one that boxes are kept in.
+const FORMATS: [&str; 2] = [DISK_FORMAT, "raw"];
+const DISK_FORMAT: &str = "qcow2";
+
+/// What boxes of virtual machines are made of.
+const OTHERS: &str = "give the box a `bootstrap` with a line `kernel`, a `cloud-image`, or a `stored` box";
 
 /// A box as it lies on disk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,9 +34,20 @@ pub(crate) struct BoxRecord {
     name: BoxName,
     digest: Digest,
     parent: Option<BoxName>,
-    /// What its root file system takes, in bytes.
+    /// What its disk takes, in bytes.
     size: Bytes,
     created: Timestamp,
+    #[serde(default)]
+    pub(crate) boot: Boot,
+}
+
+impl BoxRecord {
+    /// What is written of a box; nothing where there is none.
+    pub(crate) fn load(place: &BoxPlace) -> Result<Option<Self>> {
+        let path = place.record();
+        let Some(text) = files::read(&path)? else { return Ok(None) };
+        serde_json::from_str(&text).map(Some).map_err(|error| ProviderError::failed(format!("reading {path}"), error))
+    }
 }
 
 impl QemuProvider {
@@ -45,10 +67,8 @@ impl QemuProvider {
                 if layout::is_being_made(&place.0) {
                     continue;
                 }
-                let path = place.record();
-                // One that is removed meanwhile is not there.
-                let Some(text) = files::read(&path)? else { continue };
-                // What a newer rig wrote is that one's.
+                // One that is removed meanwhile is not there. What a newer rig wrote is that one's.
+                let Some(text) = files::read(&place.record())? else { continue };
                 let Ok(record) = serde_json::from_str::<BoxRecord>(&text) else { continue };
                 boxes.push(ObservedBox {
                     name: record.name,
@@ -65,13 +85,100 @@ impl QemuProvider {
         });
         cx.run(doing, work).await
     }
+
+    /// Copies a disk that stands alone. Its format is the one that was found and checked: one that QEMU guesses can be another.
+    async fn copy_disk(
+        &self,
+        cx: &Context,
+        doing: &str,
+        (from, format): (&Utf8Path, &str),
+        to: &Utf8Path,
+    ) -> Result<()> {
+        #[derive(Deserialize)]
+        struct Measure {
+            required: u64,
+        }
+        // A few bytes can be a disk of terabytes.
+        let mut measure = Command::new(&self.programs.image);
+        measure.args(["measure", "--output=json", "-f", format, "-O", DISK_FORMAT]).arg(from).kill_on_drop(true);
+        let measured = programs::run(cx, doing, &mut measure).await?;
+        let measured: Measure =
+            serde_json::from_slice(&measured.stdout).map_err(|error| ProviderError::failed(doing, error))?;
+        let free = free_space(to, doing)?;
+        if measured.required > free.0 {
+            let why = format!("its disk takes {}, and {free} are free here", Bytes(measured.required));
+            return Err(ProviderError::failed(doing, why).hinted("make room, or take a box with a smaller disk"));
+        }
+        let mut convert = Command::new(&self.programs.image);
+        // Of a call that is cut nobody needs the disk.
+        convert.args(["convert", "-f", format, "-O", DISK_FORMAT]).arg(from).arg(to).kill_on_drop(true);
+        programs::run(cx, doing, &mut convert).await.map(drop)
+    }
+
+    /// A folder for a box that is made now, and what keeps others from it.
+    async fn fresh(&self, cx: &Context, doing: &str, tag: &BoxTag) -> Result<Fresh> {
+        self.prepare_folders(cx, doing).await?;
+        let lock = Lock::take(cx, doing, self.layout.box_lock(&tag.image)).await?;
+        let place = self.box_place(&tag.image);
+        let making = place.making();
+        let fresh = Fresh { tag: tag.clone(), place: place.clone(), making: making.clone(), lock };
+        let (machines, image, working) = (self.layout.machines(), tag.image.clone(), doing.to_owned());
+        let prepare = files::blocking(doing, move || {
+            unused(&machines, &image, &working)?;
+            for left in layout::remains(&place.0) {
+                files::remove_folder(&left)?;
+            }
+            files::make_folder(&making.0)
+        });
+        cx.run(doing, prepare).await?;
+        Ok(fresh)
+    }
+}
+
+/// A box that is being made.
+struct Fresh {
+    tag: BoxTag,
+    place: BoxPlace,
+    making: BoxPlace,
+    lock: Lock,
+}
+
+impl Fresh {
+    /// Gives the box its place when it was made; removes it when it was not.
+    async fn finish(self, doing: &str, boot: Boot, made: Result<()>) -> Result<()> {
+        let finish = files::blocking(doing, move || {
+            let Self { tag, place, making, lock: _held } = self;
+            if let Err(error) = made {
+                // Nobody finds it under this name; what cannot be removed now is removed by the next try.
+                let _ = files::remove_folder(&making.0);
+                return Err(error);
+            }
+            let (disk, _) = boot.disk(&making);
+            let size = taken(&disk)?;
+            let BoxTag { name, digest, parent, .. } = tag;
+            let record = BoxRecord { name, digest, parent, size, created: Timestamp::now(), boot };
+            files::write(&making.record(), serde_json::to_string_pretty(&record).unwrap_or_default().as_bytes())?;
+            files::remove_folder(&place.0)?;
+            fs_err::rename(&making.0, &place.0)
+                .map_err(|error| ProviderError::failed("putting a box into place", error))
+        });
+        // Not cut: it is short, and what was made would be lost.
+        finish.await
+    }
+}
+
+/// How much can still be written where a file is to be.
+fn free_space(file: &Utf8Path, doing: &str) -> Result<Bytes> {
+    let folder = file.parent().unwrap_or(file);
+    let volume = rustix::fs::statvfs(folder.as_std_path()).map_err(|error| ProviderError::failed(doing, error))?;
+    Ok(Bytes(volume.f_bavail.saturating_mul(volume.f_frsize)))
 }
 
 /// What a box's disk takes, in bytes: the file has holes.
-fn taken(place: &BoxPlace) -> Result<Bytes> {
+fn taken(disk: &Utf8Path) -> Result<Bytes> {
     /// The unit in which the system counts what a file takes (`stat(2)`).
     const BLOCK: u64 = 512;
-    let file = fs_err::metadata(place.disk());
+    let file = fs_err::metadata(disk);
     let file = file.map_err(|error| ProviderError::failed("looking at a box's disk", error))?;
     Ok(Bytes(file.blocks() * BLOCK))
 }
@@ -88,50 +195,37 @@ impl Images for QemuProvider {
 
     async fn import(&self, cx: &Context, tag: &BoxTag, root: ByteStream) -> Result<()> {
         let doing = format!("making box {}", tag.name);
-        self.prepare_folders(cx, &doing).await?;
-        let lock = Lock::take(cx, &doing, self.layout.box_lock(&tag.image)).await?;
-        let place = self.box_place(&tag.image);
-        let making = place.making();
-        let (folder, box_folder, machines) = (making.0.clone(), place.0.clone(), self.layout.machines());
-        let (image, working) = (tag.image.clone(), doing.clone());
-        let fresh = files::blocking(&doing, move || {
-            unused(&machines, &image, &working)?;
-            for left in layout::remains(&box_folder) {
-                files::remove_folder(&left)?;
-            }
-            files::make_folder(&folder)
-        });
-        cx.run(&doing, fresh).await?;
-        let made = image::make(cx, &making, root, SIZE).await;
-        let tag = tag.clone();
-        let finish = files::blocking(&doing, move || {
-            let _held = lock;
-            if let Err(error) = made {
-                // Nobody finds it under this name; what cannot be removed now is removed by the next try.
-                let _ = files::remove_folder(&making.0);
-                return Err(error);
-            }
-            let size = taken(&making)?;
-            let BoxTag { name, digest, parent, .. } = tag;
-            let record = BoxRecord { name, digest, parent, size, created: Timestamp::now() };
-            files::write(&making.record(), serde_json::to_string_pretty(&record).unwrap_or_default().as_bytes())?;
-            files::remove_folder(&place.0)?;
-            fs_err::rename(&making.0, &place.0)
-                .map_err(|error| ProviderError::failed("putting a box into place", error))
-        });
-        // Not cut: it is short, and what was made would be lost.
-        finish.await
+        let fresh = self.fresh(cx, &doing, tag).await?;
+        let made = image::make(cx, &fresh.making, root, SIZE).await;
+        fresh.finish(&doing, Boot::Kernel, made).await
+    }
+
+    async fn adopt(&self, cx: &Context, tag: &BoxTag, stored: &StoredFiles) -> Result<()> {
+        let doing = format!("making box {} of {}", tag.name, stored.what);
+        let [disk] = stored.disks.as_slice() else {
+            let why = format!("it has {} disks, and machines of QEMU have one", stored.disks.len());
+            return Err(ProviderError::failed(doing, why));
+        };
+        // Others can name files of this host in more ways than are worth checking.
+        if !FORMATS.contains(&disk.format.as_str()) {
+            let why =
+                format!("its disk {} is a {}; QEMU's boxes have {}", disk.path, disk.format, FORMATS.join(" or "));
+            return Err(ProviderError::failed(doing, why));
+        }
+        let (from, format) = (stored.folder.join(&disk.path), disk.format.as_str());
+        let fresh = self.fresh(cx, &doing, tag).await?;
+        cx.progress(Progress::step("copying its disk"));
+        let made = self.copy_disk(cx, &doing, (&from, format), &fresh.making.whole_disk()).await;
+        fresh.finish(&doing, Boot::of(stored.introduction), made).await
     }
 
     async fn build(&self, _: &Context, request: BuildRequest) -> Result<()> {
         let doing = format!("building box {}", request.tag.name);
-        Err(ProviderError::failed(doing, "QEMU builds no boxes from a Dockerfile")
-            .hinted("give the box a `bootstrap` with a line `kernel`"))
+        Err(ProviderError::failed(doing, "QEMU builds no boxes from a Dockerfile").hinted(OTHERS))
     }
 
     async fn pull(&self, _: &Context, reference: &str) -> Result<()> {
-        Err(ProviderError::failed(format!("pulling {reference}"), "QEMU runs no images of a registry")
-            .hinted("give the box a `bootstrap` with a line `kernel`"))
+        Err(ProviderError::failed(format!("pulling {reference}"), "QEMU runs no images of a registry").hinted(OTHERS))
     }
 
     async fn remove(&self, cx: &Context, image: &str) -> Result<()> {

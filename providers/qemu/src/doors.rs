@@ -2,6 +2,7 @@
 
 use crate::{
     QemuProvider,
+    boot::Boot,
     hosts::{guest, guests},
     layout::MachinePlace,
     record::Record,
@@ -9,7 +10,9 @@ use crate::{
 use async_trait::async_trait;
 use rig_hypervisor::{Guest, Lock, files, hosts, hosts_file, knows_all, neighbours};
 use rig_model::{MachineId, MachineState};
-use rig_provider_api::{Briefing, Context, Door, DoorKeys, Doors, KnownBy, MachineRef, ProviderError, Result};
+use rig_provider_api::{
+    Briefing, CardAddress, Context, Door, DoorKeys, Doors, KnownBy, MachineRef, ProviderError, Result,
+};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
 use zeroize::{Zeroize, Zeroizing};
@@ -83,13 +86,16 @@ impl Doors for QemuProvider {
         if !self.state(cx, &record).await?.is_running() {
             return Ok(None);
         }
-        let Record { run: Some(run), .. } = record else { return Ok(None) };
+        let Some(run) = &record.run else { return Ok(None) };
         let place = self.layout.machine(machine);
         let keys = cx.run(&doing, files::blocking(&doing, move || Keys::load(&place))).await?;
-        Ok(Some(Door {
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, run.ssh)),
-            known: KnownBy::Given(keys.map(|keys| keys.public_host_key.clone()).into_iter().collect()),
-        }))
+        let known = match record.boot {
+            Boot::Kernel | Boot::CloudImage => {
+                KnownBy::Given(keys.map(|keys| keys.public_host_key.clone()).into_iter().collect())
+            }
+            Boot::Stored => KnownBy::FirstContact,
+        };
+        Ok(Some(Door { address: SocketAddr::from((Ipv4Addr::LOCALHOST, run.ssh)), known }))
     }
 
     async fn unaware(&self, cx: &Context, machine: &MachineRef) -> Result<Vec<MachineId>> {
@@ -116,8 +122,15 @@ impl Doors for QemuProvider {
             return Ok(None);
         }
         let machines = neighbours(&own, &guests).map(|other| other.id.clone()).collect();
-        // The rest is on its seed.
-        Ok(Some(Briefing { hosts: hosts_file(&hosts(&own, &guests)), machines, ..Briefing::default() }))
+        let hosts = hosts_file(&hosts(&own, &guests));
+        if record.boot == Boot::Kernel {
+            // It has read the rest.
+            return Ok(Some(Briefing { hosts, machines, ..Briefing::default() }));
+        }
+        // The way out has its address from QEMU.
+        let cards = record.cards.iter().filter(|card| card.network.is_some()).map(|card| &card.card);
+        let cards = cards.map(|card| CardAddress { mac: card.mac.clone(), ip: card.ip, prefix: card.prefix }).collect();
+        Ok(Some(Briefing { hostname: Some(record.hostname.clone()), cards, hosts, machines, ..Briefing::default() }))
     }
 
     async fn aware(&self, cx: &Context, machine: &MachineRef, briefing: &Briefing) -> Result<()> {

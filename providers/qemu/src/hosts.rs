@@ -1,11 +1,13 @@
 //! What a machine knows of itself and of its neighbours, and the disk that tells it.
 
 use crate::{
+    boot::Boot,
     doors::Keys,
     record::Record,
     seed::{Card, Seed},
 };
 use rig_hypervisor::Guest;
+use rig_model::Hasher;
 use rig_provider_api::{ProviderError, Result};
 use std::net::Ipv4Addr;
 
@@ -15,8 +17,17 @@ const NAMESERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 /// The disk that tells a machine who it is, and who the others on its networks are.
 pub(crate) fn seed(record: &Record, keys: Option<&Keys>, all: &[Record]) -> Result<Vec<u8>> {
     let cards: Vec<Card> = record.cards.iter().map(|card| card.card.clone()).collect();
+    // Who may enter is looked at once for an instance by those who read the seed once.
+    let instance = match keys.filter(|_| record.boot == Boot::CloudImage) {
+        Some(keys) => {
+            let mut hasher = Hasher::new("instance/1");
+            hasher.part(&record.identity).part(&keys.user).part(&keys.authorized_key);
+            hasher.finish().short().to_owned()
+        }
+        None => record.identity.clone(),
+    };
     let seed = Seed {
-        instance: &record.identity,
+        instance: &instance,
         hostname: &record.hostname,
         user: keys.map_or("rig", |keys| &keys.user),
         authorized_key: keys.map_or("", |keys| &keys.authorized_key),

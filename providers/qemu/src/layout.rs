@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ROOT/
-//!   boxes/NAME-DIGEST/        box.json, disk.img, kernel, initrd
+//!   boxes/NAME-DIGEST/        box.json; disk.img, kernel and initrd, or disk.qcow2 of a box that comes from somewhere else
 //!   machines/WORKSPACE.TOPOLOGY.MACHINE/
 //!                             machine.json, keys.json, disk.qcow2, seed.img, console.log, snapshots/NAME.json
 //!   networks/WORKSPACE.TOPOLOGY.NETWORK.json
@@ -152,6 +152,11 @@ impl BoxPlace {
 
     pub(crate) fn disk(&self) -> Utf8PathBuf {
         self.0.join("disk.img")
+    }
+
+    /// The disk of a box that boots by what is on it.
+    pub(crate) fn whole_disk(&self) -> Utf8PathBuf {
+        self.0.join("disk.qcow2")
     }
 
     pub(crate) fn kernel(&self) -> Utf8PathBuf {

@@ -4,9 +4,11 @@
 
 mod accelerator;
 mod arguments;
+mod boot;
 mod boxes;
 mod console;
 mod doors;
+mod firmware;
 mod forwards;
 mod hosts;
 mod image;

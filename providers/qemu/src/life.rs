@@ -3,17 +3,21 @@
 use crate::{
     QemuProvider,
     arguments::MEMORY,
+    boot::Boot,
+    boxes::{BoxRecord, SIZE},
+    firmware::Firmware,
     layout,
     network::Multicast,
     programs,
     record::{NetworkCard, Record},
     seed::Card,
 };
+use camino::Utf8Path;
 use jiff::Timestamp;
 use rig_hypervisor::{Lock, files};
-use rig_model::{MilliCpus, ResolvedMachine};
+use rig_model::{Bytes, MilliCpus, ResolvedMachine};
 use rig_provider_api::{Context, MachineRef, ProviderError, Result};
-use std::net::Ipv4Addr;
+use std::{io::Read, net::Ipv4Addr};
 use tokio::process::Command;
 
 /// What QEMU's user network gives to a machine: its own address, the length of the prefix, and the way out
@@ -22,6 +26,15 @@ const NAT: (Ipv4Addr, u8, Ipv4Addr) = (Ipv4Addr::new(10, 0, 2, 15), 24, Ipv4Addr
 
 /// The hardware address of the card that leads out. Nobody else sees it.
 const NAT_MAC: &str = "52:54:00:00:00:01";
+
+/// The size that the disk in a qcow2 file has for its machine (QEMU's `docs/interop/qcow2.txt`, bytes 24 to 31).
+fn virtual_size(disk: &Utf8Path) -> Result<Bytes> {
+    let failed = |error: std::io::Error| ProviderError::failed(format!("looking at {disk}"), error);
+    let mut header = [0; 32];
+    fs_err::File::open(disk).and_then(|mut file| file.read_exact(&mut header)).map_err(failed)?;
+    let [.., a, b, c, d, e, f, g, h] = header;
+    Ok(Bytes(u64::from_be_bytes([a, b, c, d, e, f, g, h])))
+}
 
 impl QemuProvider {
     /// Makes a machine's folder with its disk.
@@ -42,8 +55,8 @@ impl QemuProvider {
         let place = self.layout.machine(&reference);
         let making = place.making();
         let record = self.planned(cx, &doing, machine).await?;
-        let of_box = self.box_place(&machine.image).disk();
-        let (fresh, disk, remains) = (making.0.clone(), of_box.clone(), place.0.clone());
+        let (disk, format) = record.boot.disk(&self.box_place(&machine.image));
+        let (fresh, remains) = (making.0.clone(), place.0.clone());
         let prepare = files::blocking(&doing, move || {
             for left in layout::remains(&remains) {
                 files::remove_folder(&left)?;
@@ -57,7 +70,12 @@ impl QemuProvider {
         });
         let of_box = cx.run(&doing, prepare).await?;
         let mut command = Command::new(&self.programs.image);
-        command.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(of_box).arg(making.disk());
+        command.args(["create", "-q", "-f", "qcow2", "-F", format, "-b"]).arg(&of_box).arg(making.disk());
+        if record.boot == Boot::CloudImage {
+            // Such a system grows into its disk, which is as small as can be.
+            let own = cx.run(&doing, files::blocking(&doing, move || virtual_size(&of_box))).await?;
+            command.arg(own.max(SIZE).0.to_string());
+        }
         // Of a call that is cut nobody needs the disk.
         programs::run(cx, &doing, command.kill_on_drop(true)).await?;
         let finish = files::blocking(&doing, move || {
@@ -71,6 +89,18 @@ impl QemuProvider {
 
     /// The record of a machine that is about to be made.
     async fn planned(&self, cx: &Context, doing: &str, machine: &ResolvedMachine) -> Result<Record> {
+        let place = self.box_place(&machine.image);
+        let look = files::blocking(doing, move || BoxRecord::load(&place));
+        let of_box = cx.run(doing, look).await?.ok_or_else(|| {
+            ProviderError::failed(doing, format!("there is no box {}", machine.image))
+                .hinted("`rig box build` makes it")
+        })?;
+        let boot = of_box.boot;
+        let firmware = Firmware::read(&machine.options);
+        if boot == Boot::Kernel && firmware.is_some() {
+            return Err(ProviderError::failed(doing, "its box has a kernel that is booted without firmware")
+                .hinted("remove the line `firmware`"));
+        }
         let (own, prefix, gateway) = NAT;
         let mut cards = vec![NetworkCard {
             network: None,
@@ -102,7 +132,7 @@ impl QemuProvider {
             });
         }
         Ok(Record {
-            format: Record::FORMAT,
+            format: Record::form(boot),
             identity: uuid::Uuid::new_v4().to_string(),
             workspace: machine.workspace.clone(),
             id: machine.id.clone(),
@@ -111,6 +141,8 @@ impl QemuProvider {
             digest: machine.digest(),
             fields: machine.sealed_fields(),
             image: machine.image.clone(),
+            boot,
+            firmware,
             hostname: machine.hostname.clone(),
             memory: machine.limits.memory.unwrap_or(MEMORY),
             cpus: machine.limits.cpus.unwrap_or(MilliCpus(1000)),

@@ -1,12 +1,12 @@
 //! The provider itself.
 
-use crate::{Programs, QemuLayout, accelerator::Accelerator, programs, record::Run};
+use crate::{Programs, QemuLayout, accelerator::Accelerator, firmware, programs, record::Run};
 use async_trait::async_trait;
 use rig_hypervisor::{files, host_memory, issue, issues};
 use rig_model::{EngineFacts, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
 use rig_provider_api::{
     Context, Doors, Endpoint, FieldIssue, Forwards, Images, Logs, MachineRef, Networks, ObserveScope, Provider, Result,
-    Snapshots, StopMode, Suspension, unknown_options,
+    Snapshots, StopMode, Suspension,
 };
 use std::{collections::BTreeSet, sync::Arc, thread};
 use tokio::{process::Command, sync::OnceCell};
@@ -65,7 +65,7 @@ impl Provider for QemuProvider {
 
     fn validate(&self, machine: &MachineSpec) -> Vec<FieldIssue> {
         let mut issues = issues(machine);
-        issues.extend(unknown_options(machine, &[]));
+        issues.extend(firmware::issues(machine));
         issues.extend(machine.syncs.iter().filter(|sync| sync.writable).map(|sync| {
             let message = "folders are copied into virtual machines: what is written there does not come back";
             issue(format!("sync.{}", sync.target), message, "leave `writable` out")

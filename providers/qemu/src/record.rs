@@ -1,6 +1,8 @@
 //! What is written beside a machine's disk: everything that an observation tells and a start needs.
 
 use crate::{
+    boot::Boot,
+    firmware::Firmware,
     layout::{self, MachinePlace},
     seed::Card,
 };
@@ -12,7 +14,7 @@ use rig_provider_api::{ProviderError, Result};
 use serde::{Deserialize, Serialize};
 
 /// The version of the form. A newer one is refused: another rig made it.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A machine as it was made, and as it was last started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +31,11 @@ pub(crate) struct Record {
     pub(crate) fields: Vec<Field>,
     /// The reference of its box.
     pub(crate) image: String,
+    #[serde(default)]
+    pub(crate) boot: Boot,
+    /// What boots it where there is no kernel; nothing for what its board has.
+    #[serde(default)]
+    pub(crate) firmware: Option<Firmware>,
     pub(crate) hostname: String,
     pub(crate) memory: Bytes,
     pub(crate) cpus: MilliCpus,
@@ -74,8 +81,10 @@ pub(crate) struct Run {
 }
 
 impl Record {
-    /// The version that is written now.
-    pub(crate) const FORMAT: u32 = FORMAT;
+    /// The version of a machine's form: the second one says how machines boot, which rigs that know the first would lose.
+    pub(crate) fn form(boot: Boot) -> u32 {
+        if boot == Boot::Kernel { 1 } else { FORMAT }
+    }
 
     /// What lies in a machine's folder; nothing where there is no machine.
     pub(crate) fn load(place: &MachinePlace) -> Result<Option<Self>> {

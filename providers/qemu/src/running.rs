@@ -3,7 +3,9 @@
 use crate::{
     QemuProvider,
     arguments::Start,
+    boot::Boot,
     doors::Keys,
+    firmware::{self, Firmware},
     hosts::{guest, guests, seed},
     programs,
     provider::SSH,
@@ -74,8 +76,10 @@ impl QemuProvider {
             let memory = before.as_ref().and_then(Run::memory);
             let used_up = before.as_ref().is_some_and(Run::is_used_up);
             let run = self.prepare(cx, &doing, &lock, machine, &mut record).await?;
+            let firmware = record.firmware.unwrap_or(Firmware::NATIVE).file();
             let start = Start {
                 record: &record,
+                firmware: firmware.as_deref(),
                 run: &run,
                 accelerator,
                 place: &place,
@@ -150,7 +154,8 @@ impl QemuProvider {
                     Run {
                         started: Timestamp::now(),
                         ssh,
-                        told: Some(told),
+                        // Others read their seed once, or never.
+                        told: (planned.boot == Boot::Kernel).then_some(told),
                         ended: None,
                         suspended: false,
                         snapshot: None,
@@ -295,6 +300,9 @@ fn explained(error: ProviderError, said: &str, ports: &[PublishedPort]) -> Provi
         return error.hinted(format!(
             "{which} of this host is taken: stop what has it, or write another number, or `host=\"auto\"`"
         ));
+    }
+    if firmware::MISSING.iter().any(|words| said.contains(words)) {
+        return error.hinted(firmware::HINT);
     }
     if said.contains("Cannot allocate memory") {
         return error.hinted("this host has not so much memory: write less into `memory`, or halt other machines");

@@ -15,7 +15,9 @@ use camino::Utf8Path;
 use jiff::Timestamp;
 use rig_hypervisor::{Lock, files};
 use rig_model::{BoxName, Bytes, Digest, ObservedBox, Progress};
-use rig_provider_api::{BoxTag, BuildRequest, ByteStream, Context, Images, ProviderError, Result, StoredFiles};
+use rig_provider_api::{
+    BoxTag, BuildRequest, ByteStream, Context, Images, Introduction, ProviderError, Result, StoredFiles,
+};
 
 /// How many cards every machine has.
 const CARDS: u32 = 8;
@@ -150,6 +152,10 @@ impl Images for VirtualBoxProvider {
 
     async fn adopt(&self, cx: &Context, tag: &BoxTag, stored: &StoredFiles) -> Result<()> {
         let doing = format!("making box {} of {}", tag.name, stored.what);
+        if stored.introduction == Introduction::Seed {
+            return Err(ProviderError::failed(doing, "VirtualBox makes no machines of cloud images yet")
+                .hinted("give the box's machines `provider \"qemu\"`, or name a stored box"));
+        }
         self.prepare_folders(cx, &doing).await?;
         let place = self.layout.master(&tag.image);
         let _of_box = Lock::take(cx, &doing, place.lock.clone()).await?;

@@ -57,11 +57,13 @@ pub(super) async fn run(app: &App, arguments: &PruneBoxes) -> Result<(), Failure
 fn used_by_file(app: &App) -> Result<Vec<BoxKey>, Failure> {
     let opened = app.open()?;
     let sources = opened.loaded.workspace.boxes.values().flat_map(|spec| &spec.sources);
-    let of_file = StoredFor { store: app.box_store(false), provider: providers::virtualbox_id() };
-    let keys = sources.filter_map(|source| match source {
-        // One that is not stored needs nothing to be kept.
-        BoxSource::Stored(wanted) => of_file.newest(wanted).ok().map(|stored| stored.key().clone()),
+    let wanted = sources.filter_map(|source| match source {
+        BoxSource::Stored(wanted) => Some(wanted),
         _ => None,
     });
-    Ok(keys.collect())
+    let providers = [providers::virtualbox_id(), providers::qemu_id()];
+    let finders = providers.map(|provider| StoredFor { store: app.box_store(false), provider });
+    // One that is not stored needs nothing to be kept.
+    let keys = wanted.flat_map(|wanted| finders.iter().filter_map(|finder| finder.newest(wanted).ok()));
+    Ok(keys.map(|stored| stored.key().clone()).collect())
 }

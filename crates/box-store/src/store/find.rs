@@ -4,10 +4,13 @@ use super::{BoxStore, StoredBox};
 use crate::{BoxProvider, Constraint, Result, StoreError, StoreName, Wish};
 use rig_boxes::{FindStored, FoundStored, NotStored};
 use rig_model::{ProviderId, StoredSource};
-use rig_provider_api::{StoredDisk, StoredFiles};
+use rig_provider_api::{Introduction, StoredDisk, StoredFiles};
 
-/// The provider that makes machines of stored boxes.
-const VIRTUALBOX: &str = "virtualbox";
+/// The providers that make machines of stored boxes.
+const TAKERS: [&str; 2] = ["virtualbox", "qemu"];
+
+/// The provider that makes machines of cloud images.
+const CLOUD_IMAGES: &str = "qemu";
 
 /// The boxes of a store that are made for one provider.
 #[derive(Clone, Debug)]
@@ -20,9 +23,10 @@ pub struct StoredFor {
 
 impl FindStored for StoredFor {
     fn find(&self, source: &StoredSource) -> std::result::Result<FoundStored, NotStored> {
-        if self.provider.as_str() != VIRTUALBOX {
+        if !TAKERS.contains(&self.provider.as_str()) {
             let why = format!("provider {} makes no machines of stored boxes", self.provider);
-            return Err(NotStored { why, hint: Some(format!("give its machines `provider \"{VIRTUALBOX}\"`")) });
+            let hint = "give its machines `provider \"virtualbox\"` or `provider \"qemu\"`";
+            return Err(NotStored { why, hint: Some(hint.to_owned()) });
         }
         self.newest(source).and_then(|stored| found(&stored)).map_err(|error| {
             let hint = match &error {
@@ -35,6 +39,14 @@ impl FindStored for StoredFor {
             };
             NotStored { why: error.to_string(), hint }
         })
+    }
+
+    fn cloud_images(&self) -> std::result::Result<(), NotStored> {
+        if self.provider.as_str() == CLOUD_IMAGES {
+            return Ok(());
+        }
+        let why = format!("provider {} makes no machines of cloud images", self.provider);
+        Err(NotStored { why, hint: Some(format!("give its machines `provider \"{CLOUD_IMAGES}\"`")) })
     }
 }
 
@@ -62,6 +74,7 @@ fn found(stored: &StoredBox) -> Result<FoundStored> {
             folder: stored.folder.clone(),
             disks: disks.map(|disk| StoredDisk { path: disk.path, format: disk.format.to_string() }).collect(),
             mac: content.facts.base_mac,
+            introduction: Introduction::FirstContact,
         },
         sha256: stored.record.archive_sha256.clone(),
     })

@@ -4,6 +4,7 @@
 mod adding;
 mod bombs;
 mod cut;
+mod finding;
 mod hostile;
 mod life;
 mod malicious;

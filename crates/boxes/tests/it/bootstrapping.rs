@@ -40,6 +40,7 @@ async fn make(
         plan: &plan,
         parent_image: None,
         artifacts: &IndexMap::new(),
+        cloud_image: None,
         folder: Utf8Path::new("/"),
         trust,
         host: &host(Some(program)),

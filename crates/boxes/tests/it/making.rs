@@ -50,6 +50,7 @@ impl Making {
             plan: &plan,
             parent_image: self.parent_image,
             artifacts: &self.artifacts,
+            cloud_image: None,
             folder: &self.folder,
             trust: &self.trust,
             host: &host(None),

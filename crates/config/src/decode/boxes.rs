@@ -114,6 +114,14 @@ fn one<'k>(
         });
         found.push((node_at, image.map(BoxSource::Image)));
     }
+    for node in reader.block.all("cloud-image") {
+        let node_at = node.at();
+        let image = eval.only_value(Some(node), "an artifact's name", |eval, value| {
+            let text = eval.word(value, "cloud-image")?;
+            artifacts.refer(eval.cx, &text, value.at).cloned()
+        });
+        found.push((node_at, image.map(BoxSource::CloudImage)));
+    }
     for node in reader.block.all("stored") {
         let node_at = node.at();
         found.push((node_at, stored(eval, node).map(BoxSource::Stored)));
@@ -124,7 +132,7 @@ fn one<'k>(
     if found.is_empty() {
         let draft = Draft::new(place, "a box needs a source").label("no source in here");
         eval.cx.report(
-            draft.help("add `build \"folder\"`, `bootstrap \"suite\"`, `image \"name\"` or `stored \"user/box\"`"),
+            draft.help("add `build \"folder\"`, `bootstrap \"suite\"`, `image \"name\"`, `cloud-image \"artifact\"` or `stored \"user/box\"`"),
         );
     }
     // The order in which they are written is the order of preference.

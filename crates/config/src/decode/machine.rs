@@ -122,11 +122,12 @@ pub(crate) fn assemble(
     })
 }
 
-/// The provider that machines of a box are for: stored boxes are VirtualBox's, a root file system with a kernel is for QEMU, and
-/// everything else an image. What the host has does not matter: one file is one plan everywhere.
+/// The provider that machines of a box are for: stored boxes are VirtualBox's, cloud images and a root file system with a kernel are
+/// for QEMU, and everything else an image. What the host has does not matter: one file is one plan everywhere.
 fn provider_of(of_box: Option<&BoxSpec>) -> &'static str {
     match of_box.and_then(|spec| spec.sources.first()) {
         Some(BoxSource::Stored(_)) => "virtualbox",
+        Some(BoxSource::CloudImage(_)) => "qemu",
         Some(BoxSource::Bootstrap(bootstrap)) if bootstrap.kind.boots() => "qemu",
         _ => PROVIDER,
     }

@@ -242,6 +242,8 @@ box "vm" { bootstrap "bookworm" { kernel; } }
 box "tiny" { bootstrap "bookworm" { tiny; } }
 box "root" { bootstrap "bookworm"; }
 box "image" { image "debian"; }
+artifact "disk" { source "https://example.org/disk.qcow2"; sha256 "0000000000000000000000000000000000000000000000000000000000000000"; }
+box "cloud" { cloud-image "disk"; }
 topology "lab" idiom="mutable" {
     defaults { provider "auto"; }
     machine "a" { box "kept"; }
@@ -250,10 +252,14 @@ topology "lab" idiom="mutable" {
     machine "d" { box "image"; }
     machine "e" { box "vm"; provider "docker"; }
     machine "f" { box "tiny"; }
+    machine "g" { box "cloud"; }
 }"#;
     let workspace = workspace(text);
     let providers: Vec<&str> = workspace.machines().map(|machine| machine.provider.as_str()).collect();
-    assert_eq!(providers, ["virtualbox", "qemu", "docker", "docker", "docker", "qemu"]);
+    assert_eq!(providers, ["virtualbox", "qemu", "docker", "docker", "docker", "qemu", "qemu"]);
+    let users: Vec<String> = workspace.machines().map(|machine| machine.ssh.clone().unwrap().user).collect();
+    assert_eq!(users, ["vagrant", "rig", "rig", "rig", "rig", "rig", "rig"]);
+    assert_eq!(workspace.boxes["cloud"].sources[0].artifacts(), [Name::new("disk").unwrap()]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::{
     Access, EngineError, EventSink, Makes, Providers,
     command::run_command,
     probe::{self, Prober},
+    provision::brings_folders,
     snapshot,
 };
 use futures_util::StreamExt;
@@ -14,9 +15,6 @@ use std::{sync::Arc, time::Duration};
 
 /// How many of a machine's last lines are shown with its failure.
 const TAIL: u32 = 20;
-
-/// How long a machine that was started may take until it lets somebody in.
-const CONNECT: Duration = Duration::from_secs(180);
 
 /// How often an operation is begun anew whose connection to the engine was lost.
 const AGAIN: u32 = 2;
@@ -183,9 +181,8 @@ impl Shared {
                 snapshot::delete(cx, capability, &self.access, id, name).await?;
             }
             Action::Connect { machine: id } => {
-                self.access.session(&cx.within(CONNECT), id).await?;
-                // Folders that the engine's own machine has are there since the start.
-                if let Some(folders) = provider.folders().filter(|_| provider.doors().is_some()) {
+                self.access.first_session(cx, id).await?;
+                if let Some(folders) = provider.folders().filter(|_| brings_folders(provider)) {
                     folders.bring(cx, &machine(id)).await?;
                 }
             }

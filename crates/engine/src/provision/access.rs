@@ -10,8 +10,9 @@ use rig_recipes::Contents;
 use rig_ssh::{Credentials, HostKey, Identity, KeyPair, Patience, SshError, Trust};
 use rig_state::{Access as FileAccess, Baseline, Layout, MachineRecord, StateError};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
+    time::Duration,
 };
 use tokio::sync::{Mutex, OnceCell};
 
@@ -22,6 +23,8 @@ pub struct Provisioning {
     pub contents: Contents,
     /// What was done, by machine.
     pub records: BTreeMap<MachineId, MachineRecord>,
+    /// The machines that have copies of folders, which are brought when they have been entered.
+    pub copies: BTreeSet<MachineId>,
 }
 
 impl Provisioning {
@@ -31,13 +34,17 @@ impl Provisioning {
     /// All files and templates that cannot be used, or a record that cannot be read.
     pub fn load(session: &Session, layout: &Layout) -> Result<Self, EngineError> {
         let contents = Self::contents(&session.workspace, &session.folder)?;
-        let mut records = BTreeMap::new();
+        let (mut records, mut copies) = (BTreeMap::new(), BTreeSet::new());
         for machine in session.workspace.machines().filter(|machine| machine.ssh.is_some()) {
+            let provider = session.providers.get(&machine.provider).ok();
+            if provider.is_some_and(|provider| brings_folders(provider.as_ref())) && !machine.syncs.is_empty() {
+                copies.insert(machine.id.clone());
+            }
             if let Some(record) = MachineRecord::load(layout, &machine.id)? {
                 records.insert(machine.id.clone(), record);
             }
         }
-        Ok(Self { contents, records })
+        Ok(Self { contents, records, copies })
     }
 
     /// Reads what the steps of a workspace's machines name. Blocks while it reads.
@@ -51,6 +58,12 @@ impl Provisioning {
     }
 }
 
+/// Whether the folders of a provider's machines are brought over SSH once they have been entered. Those that an engine's own machine
+/// has are there since the start.
+pub(crate) fn brings_folders(provider: &dyn Provider) -> bool {
+    provider.folders().is_some() && provider.doors().is_some()
+}
+
 /// The way into the machines of a workspace.
 pub struct Access {
     providers: Providers,
@@ -62,11 +75,16 @@ pub struct Access {
     keys: OnceCell<KeyPair>,
 }
 
+/// How long a machine that was started may take until it lets somebody in, where the file does not give it more to be ready.
+const STARTED: Duration = Duration::from_secs(180);
+
 /// One machine's door.
 struct Door {
     ssh: SshSpec,
     /// The folders that it has.
     folders: Vec<SyncedFolder>,
+    /// How long it may take until it is ready, which is after it lets somebody in.
+    ready_within: Duration,
     /// The connection, held while it is made so that two steps do not both make one.
     session: Mutex<Option<rig_ssh::Session>>,
 }
@@ -84,7 +102,8 @@ impl Access {
         let doors = workspace.machines().filter_map(|machine| {
             let ssh = machine.ssh.clone()?;
             let folders = SyncedFolder::of(machine, folder);
-            Some((machine.id.clone(), Door { ssh, folders, session: Mutex::default() }))
+            let ready_within = machine.ready.timeout;
+            Some((machine.id.clone(), Door { ssh, folders, ready_within, session: Mutex::default() }))
         });
         Self {
             providers,
@@ -111,6 +130,15 @@ impl Access {
         self.introduce(cx, machine, &session).await?;
         *open = Some(session.clone());
         Ok(session)
+    }
+
+    /// The same for a machine that was just started: how long that may take, the file says.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) async fn first_session(&self, cx: &Context, machine: &MachineId) -> Result<(), EngineError> {
+        let limit = self.door(machine)?.ready_within.max(STARTED);
+        self.session(&cx.within(limit), machine).await.map(drop)
     }
 
     /// The folders that a machine has, as the file says.
@@ -248,7 +276,7 @@ impl Access {
     }
 
     /// Changes a machine's record on disk.
-    pub(super) async fn update(
+    pub(crate) async fn update(
         &self,
         machine: &MachineId,
         change: impl FnOnce(&mut MachineRecord) + Send + 'static,
@@ -315,7 +343,7 @@ impl Access {
             // Steps are those of the machine that they were done on.
             if known.native != native {
                 known.steps.clear();
-                known.published = false;
+                (known.published, known.has_folders) = (false, false);
             }
             known.native = native;
             known.host_keys = host_keys;

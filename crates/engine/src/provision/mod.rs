@@ -11,5 +11,6 @@ mod script;
 mod well_known;
 
 pub(crate) use access::blocking;
+pub(crate) use access::brings_folders;
 pub use access::{Access, Provisioning};
 pub(crate) use script::sudo;

@@ -1,55 +1,91 @@
 //! Bringing a machine's copy up to date.
+//!
+//! Root makes the copy's folder and one beside it for what arrives, both for the user who is let in, and keeps a note of what was copied.
+//! Everything else is done as that user: whatever links others put into the copy, they lead to no place where that user may not write.
 
 use super::{SyncedFolder, list, listing::Difference, listing::Listing};
 use crate::{Access, EngineError};
+use camino::Utf8PathBuf;
 use rig_model::{MachineId, Progress};
 use rig_provider_api::{Context, ProviderError};
 use rig_ssh::{
-    Session, quote,
+    Session, SshError, quote,
     transfer::{UploadOptions, UploadSource, upload},
 };
-use std::fmt::Write;
+use rig_state::FileLock;
+use std::{fmt::Write, io};
 
 /// Where it is noted in a machine what was copied into it.
 const NOTES: &str = "/var/lib/rig/synced";
 
-/// How much is kept of a note, in bytes: 100 for each of 300,000 files.
+/// The longest note, in bytes: 100 for each of 300,000 files.
 const NOTE: usize = 32 << 20;
 
 /// How much is kept of what a command of rig's own says, in bytes.
 const SAID: usize = 4096;
 
-/// Prints the note, if the copy that it speaks of is there. Arguments: the target, the note.
+/// How often a folder is looked at anew in which something went away while it was sent.
+const TRIES: u32 = 5;
+
+/// Prints the note, if the copy that it speaks of is there. As root. Arguments: the target, the note.
 const READ: &str = r#"[ ! -d "$1" ] || cat "$2" 2>/dev/null || :"#;
 
-/// Removes what has to go. Standard input: paths relative to the target, each with a NUL behind it. Argument: the target.
+/// Makes the copy's folder and an empty one for what arrives. As root. Arguments: the target, where things arrive, the user.
+const PREPARE: &str = r#"
+set -e
+[ ! -L "$1" ] || { echo "$1 is a link, and a copy is a folder" >&2; exit 1; }
+mkdir -p "$1"
+[ "$(stat -c %U "$1")" = "$3" ] || chown -h "$3:" "$1"
+rm -rf "$2"
+mkdir -m 700 "$2"
+chown -h "$3:" "$2"
+"#;
+
+/// Removes what is gone, deepest first; a folder stays if there is something in it that was not copied. Standard input: paths relative to
+/// the target, each with a NUL behind it. Argument: the target.
 const REMOVE: &str = r#"
 set -e
-mkdir -p "$1"
 cd "$1"
-xargs -0 -r rm -rf --
+exec xargs -0 -r sh -ec 'for p; do
+    if [ -d "$p" ] && [ ! -L "$p" ]; then
+        rmdir "$p" 2>/dev/null || :
+    elif [ -e "$p" ] || [ -L "$p" ]; then
+        [ -w "${p%/*}" ] || chmod u+w "${p%/*}"
+        rm -f "$p"
+    fi
+done' sh
 "#;
 
 /// Puts what has arrived into its place, each file in one step: whoever reads one reads the old one or the new one. The folder itself
-/// stays the one that programs may be in. Arguments: the target, where things arrived.
+/// stays the one that programs may be in. What is of another kind gives way. Arguments: the target, where things arrived.
 const PLACE: &str = r#"
 set -e
 cd "$2"
-find . -type d -exec sh -c 'for d; do mkdir -p "$0/$d"; chmod "$(stat -c %a "$d")" "$0/$d"; chown "$(stat -c %u:%g "$d")" "$0/$d"; done' "$1" {} +
-find . ! -type d -exec sh -c 'for f; do mv -f "$f" "$0/$f"; done' "$1" {} +
-rm -rf "$2"
+find . -type d -exec sh -ec 'for d; do
+    if [ -L "$0/$d" ] || [ ! -d "$0/$d" ]; then
+        rm -f "$0/$d"
+        mkdir "$0/$d"
+    fi
+    [ -w "$0/$d" ] || chmod u+w "$0/$d"
+done' "$1" {} +
+find . ! -type d -exec sh -ec 'for f; do
+    if [ -L "$0/$f" ] || [ -d "$0/$f" ]; then rm -rf "$0/$f"; fi
+    mv -f "$f" "$0/$f"
+done' "$1" {} +
+find . -depth -type d -exec sh -ec 'for d; do chmod "$(stat -c %a "$d")" "$0/$d"; done' "$1" {} +
 "#;
 
-/// Notes what was copied. Standard input: the note. Argument: its file.
+/// Notes what was copied. As root. Standard input: the note. Arguments: its file, where things arrived or nothing.
 const NOTED: &str = r#"
 set -e
+[ -z "$2" ] || rm -rf "$2"
 mkdir -p "$(dirname "$1")"
 cat >"$1.new"
 mv "$1.new" "$1"
 "#;
 
 impl Access {
-    /// Brings the copies of a running machine's folders up to date.
+    /// Brings the copies of a running machine's folders up to date. Another call that does the same is waited for.
     ///
     /// # Errors
     /// When a folder cannot be read, the machine cannot be entered, or it cannot be written there.
@@ -59,6 +95,9 @@ impl Access {
             return Ok(());
         }
         let first = self.session(cx, machine).await?;
+        let patience = rig_state::Patience { deadline: cx.deadline(), cancel: cx.cancel().clone() };
+        let waiting = || cx.progress(Progress::step("waiting for another rig that copies folders"));
+        let _alone = FileLock::acquire(&self.layout().machine_folders_lock(machine), &patience, waiting).await?;
         let patience = rig_ssh::Patience { deadline: cx.deadline(), cancel: cx.cancel().clone() };
         // Of its own: nothing else waits behind it.
         let session = first.another(&patience, &|_| ()).await.map_err(|error| EngineError::ssh(machine, error))?;
@@ -66,68 +105,126 @@ impl Access {
             bring(cx, machine, &session, folder).await?;
         }
         session.close().await;
-        Ok(())
+        self.update(machine, |known| known.has_folders = true).await
     }
 }
 
 async fn bring(cx: &Context, machine: &MachineId, session: &Session, folder: &SyncedFolder) -> Result<(), EngineError> {
-    let SyncedFolder { source, target } = folder;
-    let doing = format!("copying {source} to {target} of machine {machine}");
-    let path = source.clone();
-    let look = async {
-        let listed = tokio::task::spawn_blocking(move || list(&path)).await;
-        let listed = listed.map_err(|error| ProviderError::failed(&doing, error))?;
-        listed.map_err(|error| ProviderError::failed(&doing, error))
-    };
-    let now = cx.run(&doing, look).await?;
-    let shell = Shell { session, doing: &doing };
-    let note = format!("{NOTES}/{}.json", name(target));
-    let before = cx.run(&doing, shell.run(READ, &[target, &note], "", NOTE)).await?;
-    let known = Listing::from_text(&before);
-    let Difference { gone, changed } = now.since(&known);
-    if gone.is_empty() && changed.is_empty() && !before.is_empty() {
-        return Ok(());
+    let doing = format!("copying {} to {} of machine {machine}", folder.source, folder.target);
+    let copy = Copy { cx, session, doing: &doing, folder, note: format!("{NOTES}/{}.json", name(&folder.target)) };
+    let mut tries = 1;
+    while !copy.once(tries == TRIES).await? {
+        tries += 1;
     }
-    let mut removed = String::new();
-    for path in gone {
-        // Writing to a string cannot fail. Behind `./` a name that begins with a hyphen is none of an option.
-        let _ = write!(removed, "./{path}\0");
-    }
-    let arriving = format!("{}.rig-arriving", target.trim_end_matches('/'));
-    // In the hands of the user who is let in: what its owner alone may read here, that user may read there.
-    let owner = Some(format!("{0}:{0}", session.user()));
-    let options = UploadOptions { sudo: true, owner, ..UploadOptions::default() };
-    let progress = |sent, all| cx.progress(Progress::bytes(format!("copying {source}"), sent, Some(all)));
-    let work = async {
-        // A call that is cut leaves a note of all that may be there.
-        shell.run(NOTED, &[&note], &now.on_the_way_from(&known).to_text(), SAID).await?;
-        shell.run(REMOVE, &[target], &removed, SAID).await?;
-        let sent = upload(session, UploadSource::Listed(source.clone(), changed), &arriving, &options, &progress).await;
-        sent.map_err(|error| ProviderError::failed(&doing, error))?;
-        shell.run(PLACE, &[target, &arriving], "", SAID).await?;
-        shell.run(NOTED, &[&note], &now.to_text(), SAID).await
-    };
-    cx.run(&doing, work).await?;
     Ok(())
 }
 
-/// A machine's shell, as root.
-struct Shell<'a> {
+/// One folder on its way to a machine.
+struct Copy<'a> {
+    cx: &'a Context,
     session: &'a Session,
     doing: &'a str,
+    folder: &'a SyncedFolder,
+    /// Where it is noted what was copied.
+    note: String,
 }
 
-impl Shell<'_> {
-    async fn run(&self, program: &str, arguments: &[&str], input: &str, keep: usize) -> Result<String, ProviderError> {
-        let words = arguments.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
-        let line = format!("{}/bin/sh -c {} sh {words}", crate::provision::sudo(self.session), quote(program));
-        let outcome = self.session.run(&line, Some(input.to_owned().into()), keep).await;
-        let outcome = outcome.map_err(|error| ProviderError::failed(self.doing, error))?;
-        if outcome.success() {
-            return Ok(String::from_utf8_lossy(&outcome.stdout).into_owned());
+impl Copy<'_> {
+    /// Copies the folder as it is now; `false` when something went away meanwhile that was to be sent.
+    async fn once(&self, last: bool) -> Result<bool, EngineError> {
+        let SyncedFolder { source, target } = self.folder;
+        let now = self.look().await?;
+        let (before, user) = (self.root(READ, &[target, &self.note], "", NOTE).await?, self.session.user());
+        let known = Listing::from_text(&before);
+        let Difference { mut gone, changed } = now.since(&known);
+        // What is still here is named in `.rigignore` now: its copy is the machine's own.
+        gone.retain(|path| now.has(path) || fs_err::symlink_metadata(source.join(path)).is_err());
+        let text = now.to_text();
+        if text == before {
+            return Ok(true);
         }
-        Err(ProviderError::failed(self.doing, String::from_utf8_lossy(&outcome.stderr).trim()))
+        if text.len() > NOTE {
+            let why = format!("there is too much in it: {} files and folders", now.paths().count());
+            let error = ProviderError::failed(self.doing, why).hinted("name what need not be there in its .rigignore");
+            return Err(error.into());
+        }
+        let mut removed = String::new();
+        for path in gone {
+            // Writing to a string cannot fail. Behind `./` a name that begins with a hyphen is none of an option.
+            let _ = write!(removed, "./{path}\0");
+        }
+        let arriving = format!("{}.rig-arriving", target.trim_end_matches('/'));
+        let arrived = format!("{arriving}/new");
+        self.root(PREPARE, &[target, &arriving, user], "", SAID).await?;
+        // A call that is cut leaves a note of all that may be there.
+        self.root(NOTED, &[&self.note, ""], &now.on_the_way_from(&known).to_text(), SAID).await?;
+        self.user(REMOVE, &[target], &removed).await?;
+        match self.send(changed, &arrived).await? {
+            Ok(_) => {}
+            Err(SshError::File { reason, .. }) if went_away(&reason) && !last => return Ok(false),
+            Err(error) => return Err(ProviderError::failed(self.doing, error).into()),
+        }
+        self.user(PLACE, &[target, &arrived], "").await?;
+        self.root(NOTED, &[&self.note, &arriving], &text, SAID).await?;
+        Ok(true)
     }
+
+    /// What there is of the folder.
+    async fn look(&self) -> Result<Listing, ProviderError> {
+        let path = self.folder.source.clone();
+        let look = async {
+            let listed = tokio::task::spawn_blocking(move || list(&path)).await;
+            let listed = listed.map_err(|error| ProviderError::failed(self.doing, error))?;
+            listed.map_err(|error| ProviderError::failed(self.doing, error))
+        };
+        self.cx.run(self.doing, look).await
+    }
+
+    /// Sends what has changed; what becomes of that is told apart from what cuts it.
+    async fn send(&self, paths: Vec<Utf8PathBuf>, arrived: &str) -> Result<Result<u64, SshError>, ProviderError> {
+        let source = &self.folder.source;
+        let progress = |sent, all| self.cx.progress(Progress::bytes(format!("copying {source}"), sent, Some(all)));
+        let what = UploadSource::Listed(source.clone(), paths);
+        let options = UploadOptions::default();
+        let sent = upload(self.session, what, arrived, &options, &progress);
+        self.cx.run(self.doing, async { Ok(sent.await) }).await
+    }
+
+    /// Runs a program of the machine's shell as root.
+    async fn root(&self, program: &str, words: &[&str], input: &str, keep: usize) -> Result<String, ProviderError> {
+        self.run(crate::provision::sudo(self.session), program, words, input, keep).await
+    }
+
+    /// Runs one as the user who is let in.
+    async fn user(&self, program: &str, words: &[&str], input: &str) -> Result<String, ProviderError> {
+        self.run("", program, words, input, SAID).await
+    }
+
+    async fn run(
+        &self,
+        sudo: &str,
+        program: &str,
+        words: &[&str],
+        input: &str,
+        keep: usize,
+    ) -> Result<String, ProviderError> {
+        let words = words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
+        let line = format!("{sudo}/bin/sh -c {} sh {words}", quote(program));
+        let work = async {
+            let outcome = self.session.run(&line, Some(input.to_owned().into()), keep).await;
+            let outcome = outcome.map_err(|error| ProviderError::failed(self.doing, error))?;
+            if outcome.success() {
+                return Ok(String::from_utf8_lossy(&outcome.stdout).into_owned());
+            }
+            Err(ProviderError::failed(self.doing, String::from_utf8_lossy(&outcome.stderr).trim()))
+        };
+        self.cx.run(self.doing, work).await
+    }
+}
+
+/// Whether a file was removed, or became shorter, while it was read.
+fn went_away(reason: &io::Error) -> bool {
+    matches!(reason.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof)
 }
 
 /// A path as one name.
@@ -142,49 +239,166 @@ mod tests {
     use fs_err as fs;
     use std::{
         io::Write as _,
-        os::unix::fs::{MetadataExt, PermissionsExt},
-        process::{Command, Stdio},
+        os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+        path::{Path, PathBuf},
+        process::{Command, Output, Stdio},
     };
 
-    fn shell(program: &str, arguments: &[&str], input: &str) {
+    fn run(program: &str, arguments: &[&str], input: &str) -> Output {
         let mut child = Command::new("sh")
             .args(["-c", program, "sh"])
             .args(arguments)
             .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    #[track_caller]
+    fn shell(program: &str, arguments: &[&str], input: &str) {
+        let output = run(program, arguments, input);
         assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     }
 
-    #[test]
-    fn what_has_arrived_gets_into_its_place_and_what_is_gone_goes() {
-        let place = tempfile::tempdir().unwrap();
-        let path = |name: &str| place.path().join(name).display().to_string();
-        let (target, arriving) = (path("copy"), path("copy.rig-arriving"));
-        shell(REMOVE, &[&target], "");
-        for (file, text) in [("same", "same"), ("a b/old", "old"), ("-x", "gone"), ("kind/below", "gone")] {
-            fs::create_dir_all(std::path::Path::new(&path(&format!("copy/{file}"))).parent().unwrap()).unwrap();
-            fs::write(path(&format!("copy/{file}")), text).unwrap();
+    /// A copy and a place where things arrive.
+    struct Stand {
+        place: tempfile::TempDir,
+    }
+
+    impl Stand {
+        fn new() -> Self {
+            let stand = Self { place: tempfile::tempdir().unwrap() };
+            let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+            shell(PREPARE, &[&stand.text("copy"), &stand.text("copy.rig-arriving"), user.trim()], "");
+            fs::create_dir(stand.path("copy.rig-arriving/new")).unwrap();
+            stand
         }
-        let same = fs::metadata(path("copy/same")).unwrap().ino();
-        shell(REMOVE, &[&target], "./-x\0./kind\0./not there\0");
-        fs::create_dir_all(path("copy.rig-arriving/a b")).unwrap();
-        fs::write(path("copy.rig-arriving/a b/old"), "new").unwrap();
-        fs::write(path("copy.rig-arriving/kind"), "a file now").unwrap();
-        std::os::unix::fs::symlink("same", path("copy.rig-arriving/link")).unwrap();
-        fs::set_permissions(path("copy.rig-arriving/a b"), PermissionsExt::from_mode(0o750)).unwrap();
-        shell(PLACE, &[&target, &arriving], "");
-        assert_eq!(fs::read_to_string(path("copy/a b/old")).unwrap(), "new");
-        assert_eq!(fs::read_to_string(path("copy/kind")).unwrap(), "a file now");
-        assert_eq!(fs::read_link(path("copy/link")).unwrap().to_str(), Some("same"));
-        assert_eq!(fs::metadata(path("copy/a b")).unwrap().mode() & 0o777, 0o750);
-        assert_eq!(fs::metadata(path("copy/same")).unwrap().ino(), same);
-        assert!(!fs::exists(path("copy/-x")).unwrap() && !fs::exists(&arriving).unwrap());
-        let note = path("notes/x.json");
-        shell(NOTED, &[&note], "{}");
-        assert_eq!(fs::read_to_string(note).unwrap(), "{}");
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.place.path().join(name)
+        }
+
+        fn text(&self, name: &str) -> String {
+            self.path(name).display().to_string()
+        }
+
+        fn put(&self, name: &str, content: &str) {
+            fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+            fs::write(self.path(name), content).unwrap();
+        }
+
+        fn arrive(&self, name: &str, content: &str) {
+            self.put(&format!("copy.rig-arriving/new/{name}"), content);
+        }
+
+        #[track_caller]
+        fn places(&self) {
+            shell(PLACE, &[&self.text("copy"), &self.text("copy.rig-arriving/new")], "");
+        }
+
+        fn read(&self, name: &str) -> String {
+            fs::read_to_string(self.path(&format!("copy/{name}"))).unwrap()
+        }
+
+        fn mode(path: &Path) -> u32 {
+            fs::metadata(path).unwrap().mode() & 0o777
+        }
+    }
+
+    #[test]
+    fn what_has_arrived_gets_into_its_place() {
+        let stand = Stand::new();
+        stand.put("copy/same", "same");
+        stand.put("copy/a b/old", "old");
+        fs::set_permissions(stand.path("copy/a b"), PermissionsExt::from_mode(0o555)).unwrap();
+        let same = fs::metadata(stand.path("copy/same")).unwrap().ino();
+        let folder = fs::metadata(stand.path("copy")).unwrap().ino();
+        stand.arrive("a b/old", "new");
+        stand.arrive("a b/deep/-x", "x");
+        fs::set_permissions(stand.path("copy.rig-arriving/new/a b"), PermissionsExt::from_mode(0o555)).unwrap();
+        fs::set_permissions(stand.path("copy.rig-arriving/new/a b/deep"), PermissionsExt::from_mode(0o750)).unwrap();
+        // Where not root may do everything, nothing could be taken from there.
+        fs::set_permissions(stand.path("copy.rig-arriving/new/a b"), PermissionsExt::from_mode(0o755)).unwrap();
+        stand.places();
+        assert_eq!([stand.read("a b/old"), stand.read("a b/deep/-x")], ["new", "x"]);
+        assert_eq!(Stand::mode(&stand.path("copy/a b")), 0o755);
+        assert_eq!(Stand::mode(&stand.path("copy/a b/deep")), 0o750);
+        assert_eq!(fs::metadata(stand.path("copy/same")).unwrap().ino(), same);
+        assert_eq!(fs::metadata(stand.path("copy")).unwrap().ino(), folder);
+    }
+
+    #[test]
+    fn what_is_of_another_kind_gives_way() {
+        let stand = Stand::new();
+        stand.put("elsewhere/file", "untouched");
+        for name in ["link-to-file", "link-to-link", "link-to-folder"] {
+            symlink(stand.path("elsewhere"), stand.path(&format!("copy/{name}"))).unwrap();
+        }
+        stand.put("copy/folder/of the machine", "machine");
+        stand.put("copy/file", "file");
+        stand.arrive("link-to-file", "a file");
+        symlink("file", stand.path("copy.rig-arriving/new/link-to-link")).unwrap();
+        stand.arrive("link-to-folder/x", "x");
+        stand.arrive("folder", "a file as well");
+        stand.arrive("file/y", "y");
+        stand.places();
+        assert_eq!([stand.read("link-to-file"), stand.read("folder")], ["a file", "a file as well"]);
+        assert_eq!([stand.read("link-to-folder/x"), stand.read("file/y")], ["x", "y"]);
+        assert_eq!(fs::read_link(stand.path("copy/link-to-link")).unwrap().to_str(), Some("file"));
+        let left: Vec<_> =
+            fs::read_dir(stand.path("elsewhere")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["file"], "nothing was put or removed where a link leads");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_placed_is_a_failure() {
+        let stand = Stand::new();
+        for name in ["a", "b", "c"] {
+            stand.arrive(name, name);
+        }
+        // A `mv` that refuses one of several.
+        stand.put("bin/mv", "#!/bin/sh\ncase $2 in */a) exit 1 ;; esac\nexec /bin/mv \"$@\"\n");
+        fs::set_permissions(stand.path("bin/mv"), PermissionsExt::from_mode(0o755)).unwrap();
+        let program = format!("PATH={}:$PATH\n{PLACE}", quote(&stand.text("bin")));
+        let output = run(&program, &[&stand.text("copy"), &stand.text("copy.rig-arriving/new")], "");
+        assert!(!output.status.success(), "{output:?}");
+    }
+
+    #[test]
+    fn what_is_gone_goes_and_what_the_machine_made_stays() {
+        let stand = Stand::new();
+        for name in ["-x", "folder/known", "folder/own", "empty/known", "kept"] {
+            stand.put(&format!("copy/{name}"), "");
+        }
+        shell(
+            REMOVE,
+            &[&stand.text("copy")],
+            "./not there/x\0./folder/known\0./folder\0./empty/known\0./empty\0./-x\0",
+        );
+        let there = |name: &str| stand.path(&format!("copy/{name}")).exists();
+        assert!(there("folder/own") && there("kept"));
+        assert!(!there("folder/known") && !there("empty") && !there("-x"));
+    }
+
+    #[test]
+    fn a_link_is_no_folder_for_a_copy() {
+        let stand = Stand::new();
+        symlink(stand.path("copy"), stand.path("link")).unwrap();
+        let output = run(PREPARE, &[&stand.text("link"), &stand.text("arriving"), "root"], "");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("is a link"), "{output:?}");
+    }
+
+    #[test]
+    fn a_note_is_whole() {
+        let stand = Stand::new();
+        let note = stand.text("notes/x.json");
+        shell(NOTED, &[&note, &stand.text("copy.rig-arriving")], "{}");
+        assert_eq!(fs::read_to_string(&note).unwrap(), "{}");
+        assert!(!stand.path("copy.rig-arriving").exists());
+        assert_eq!(run(READ, &[&stand.text("copy"), &note], "").stdout, b"{}");
+        assert_eq!(run(READ, &[&stand.text("no copy"), &note], "").stdout, b"");
     }
 }

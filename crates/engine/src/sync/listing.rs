@@ -3,7 +3,11 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use rig_model::{Digest, Hasher, OWN_FOLDER};
-use std::{collections::BTreeMap, io, time::UNIX_EPOCH};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    time::UNIX_EPOCH,
+};
 
 /// The file that says what of a folder is not copied, in gitignore's form.
 const IGNORE: &str = ".rigignore";
@@ -18,9 +22,9 @@ pub struct Listing {
 /// What makes one listing of another.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Difference {
-    /// What is not there any more, or is another kind of thing: removed first.
+    /// What is not there any more, or is another kind of thing: what is in folders before them.
     pub(super) gone: Vec<Utf8PathBuf>,
-    /// What is new or has changed, folders before what is in them.
+    /// What is new or has changed, with all folders that it is in, and those before what is in them.
     pub(super) changed: Vec<Utf8PathBuf>,
 }
 
@@ -40,23 +44,24 @@ impl Listing {
         hasher.finish()
     }
 
+    /// Whether there is something at a path.
+    pub(super) fn has(&self, path: &Utf8Path) -> bool {
+        self.entries.contains_key(path)
+    }
+
     /// What has to be done to a copy of `old`.
     pub(super) fn since(&self, old: &Self) -> Difference {
-        let mut difference = Difference::default();
-        for (path, state) in &old.entries {
-            let stays = self.entries.get(path).is_some_and(|now| kind(now) == kind(state));
-            // What is in a folder goes with it.
-            let with = difference.gone.last().is_some_and(|gone| path.starts_with(gone));
-            if !stays && !with {
-                difference.gone.push(path.clone());
-            }
+        let stays =
+            |path: &Utf8PathBuf, state: &str| self.entries.get(path).is_some_and(|now| kind(now) == kind(state));
+        let gone = old.entries.iter().rev().filter(|(path, state)| !stays(path, state));
+        let changed = self.entries.iter().filter(|(path, state)| old.entries.get(*path) != Some(*state));
+        // Folders have rights of their own, which whoever makes them for the sake of a file does not know.
+        let within = changed.flat_map(|(path, _)| path.ancestors()).filter(|path| !path.as_str().is_empty());
+        let changed: BTreeSet<&Utf8Path> = within.collect();
+        Difference {
+            gone: gone.map(|(path, _)| path.clone()).collect(),
+            changed: changed.into_iter().map(Utf8Path::to_owned).collect(),
         }
-        for (path, state) in &self.entries {
-            if old.entries.get(path) != Some(state) {
-                difference.changed.push(path.clone());
-            }
-        }
-        difference
     }
 
     /// What may be in a copy of `old` while it becomes one of this: everything of both, and of what changes only that it is there.
@@ -103,19 +108,31 @@ pub fn list(folder: &Utf8Path) -> io::Result<Listing> {
         .build();
     let mut listing = Listing::default();
     for entry in walk {
-        let entry = entry.map_err(io::Error::other)?;
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) if went_away(&error) => continue,
+            Err(error) => return Err(io::Error::other(error)),
+        };
         let relative = entry.path().strip_prefix(folder).map_err(io::Error::other)?;
         let no_text = |path: &std::path::Path| io::Error::other(format!("{} is not UTF-8", path.display()));
         let relative = Utf8Path::from_path(relative).ok_or_else(|| no_text(entry.path()))?;
         if relative.as_str().is_empty() {
             continue;
         }
-        let metadata = entry.metadata().map_err(io::Error::other)?;
+        let metadata = match entry.metadata() {
+            Ok(metadata) => metadata,
+            Err(error) if went_away(&error) => continue,
+            Err(error) => return Err(io::Error::other(error)),
+        };
         let state = if metadata.is_dir() {
             // The time of a folder says what was made in it: of what is ignored as well.
             format!("d {}", rights(&metadata))
         } else if metadata.is_symlink() {
-            format!("l {}", fs::read_link(entry.path())?.display())
+            match fs::read_link(entry.path()) {
+                Ok(target) => format!("l {}", target.display()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            }
         } else if metadata.is_file() {
             let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
             format!("f {} {} {}", rights(&metadata), metadata.len(), changed.unwrap_or_default().as_nanos())
@@ -125,6 +142,12 @@ pub fn list(folder: &Utf8Path) -> io::Result<Listing> {
         listing.entries.insert(relative.to_owned(), state);
     }
     Ok(listing)
+}
+
+/// Whether something in a folder was removed while the folder was read. That the folder itself is not there is a mistake.
+fn went_away(error: &ignore::Error) -> bool {
+    error.depth().is_some_and(|depth| depth > 0)
+        && error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 #[cfg(unix)]
@@ -150,13 +173,14 @@ mod tests {
         let old = listing(&[("a", "d 7"), ("a/x", "f 1"), ("b", "f 1"), ("c", "f 1"), ("d", "d 7"), ("d/y", "f 1")]);
         let new = listing(&[("a", "d 7"), ("a/x", "f 2"), ("b", "f 1"), ("d", "f 9"), ("e", "l x")]);
         let difference = new.since(&old);
-        assert_eq!(difference.gone, ["c", "d"], "what was in a folder goes with it");
-        assert_eq!(difference.changed, ["a/x", "d", "e"]);
+        assert_eq!(difference.gone, ["d/y", "d", "c"], "what is in a folder goes first");
+        assert_eq!(difference.changed, ["a", "a/x", "d", "e"], "a folder comes with what is in it");
         assert_eq!(new.since(&new), Difference::default());
         // Cut at any moment, the same is done again.
         assert_eq!(new.since(&new.on_the_way_from(&old)), difference);
         let other = listing(&[("e", "l x")]);
-        assert_eq!(other.since(&new.on_the_way_from(&old)).gone, ["a", "b", "c", "d"], "of both, and each once");
+        let gone = other.since(&new.on_the_way_from(&old)).gone;
+        assert_eq!(gone, ["d/y", "d", "c", "b", "a/x", "a"], "of both, and each once");
         assert_eq!(new.since(&Listing::from_text("no listing")).changed.len(), 5);
         assert_eq!(Listing::from_text(&new.to_text()), new);
     }

@@ -63,6 +63,7 @@ impl Stand {
                 plan,
                 parent_image: None,
                 artifacts: &IndexMap::new(),
+                cloud_image: None,
                 folder: &folder,
                 trust: &trust,
                 host: &host,

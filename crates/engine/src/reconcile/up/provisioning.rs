@@ -36,6 +36,12 @@ impl Planner<'_> {
         let connect_cause = match (&started, due.first()) {
             (Some((_, cause)), _) => cause.clone(),
             (None, Some(first)) => Cause::NeededBy { what: format!("step {}", first.step.id) },
+            // They were cut on their way.
+            (None, None)
+                if self.desired.provisioning.copies.contains(&spec.id) && !record.is_some_and(|r| r.has_folders) =>
+            {
+                Cause::NeededBy { what: format!("the folders of machine {}", spec.id) }
+            }
             (None, None) => return Ok(None),
         };
         let first = due.first().map_or_else(String::new, |due| due.step.id.to_string());
