@@ -3,7 +3,7 @@
 use crate::files;
 use camino::Utf8PathBuf;
 use rig_provider_api::{Context, ProviderError, Result};
-use std::{fs::TryLockError, sync::Arc, time::Duration};
+use std::{fs::TryLockError, process::Stdio, sync::Arc, time::Duration};
 
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -13,7 +13,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[derive(Clone)]
 pub struct Lock {
     // Never read: closing it opens the lock.
-    _file: Arc<fs_err::File>,
+    file: Arc<fs_err::File>,
 }
 
 impl Lock {
@@ -37,6 +37,15 @@ impl Lock {
             }
         };
         cx.run(doing, wait).await?;
-        Ok(Self { _file: Arc::new(file) })
+        Ok(Self { file: Arc::new(file) })
+    }
+
+    /// The lock as the standard input of a program, which finds nothing in it: on Unix the lock is held until that program has ended
+    /// as well, also when this process is killed.
+    ///
+    /// # Errors
+    /// When the system gives no second handle.
+    pub fn stdin(&self) -> std::io::Result<Stdio> {
+        Ok(Stdio::from(self.file.file().try_clone()?))
     }
 }

@@ -13,7 +13,7 @@ use crate::{
 use async_trait::async_trait;
 use camino::Utf8Path;
 use jiff::Timestamp;
-use rig_hypervisor::{Lock, files};
+use rig_hypervisor::files;
 use rig_model::{BoxName, Bytes, Digest, ObservedBox, Progress};
 use rig_provider_api::{
     BoxTag, BuildRequest, ByteStream, Context, Images, Introduction, ProviderError, Result, StoredFiles,
@@ -158,7 +158,7 @@ impl Images for VirtualBoxProvider {
         }
         self.prepare_folders(cx, &doing).await?;
         let place = self.layout.master(&tag.image);
-        let _of_box = Lock::take(cx, &doing, place.lock.clone()).await?;
+        let _of_box = self.hold(cx, &doing, &place).await?;
         self.unused(cx, &doing, &tag.image).await?;
         if let Some(there) = self.master(cx, &doing, &place).await? {
             // Another one that is to be replaced, or what a call left that was cut.
@@ -217,7 +217,7 @@ impl Images for VirtualBoxProvider {
         let doing = format!("removing box {image}");
         self.prepare_folders(cx, &doing).await?;
         let place = self.layout.master(image);
-        let _of_box = Lock::take(cx, &doing, place.lock.clone()).await?;
+        let _of_box = self.hold(cx, &doing, &place).await?;
         self.unused(cx, &doing, image).await?;
         let Some(there) = self.master(cx, &doing, &place).await? else { return Ok(()) };
         self.childless(cx, &doing, &place).await?;

@@ -35,7 +35,7 @@ impl VirtualBoxProvider {
         self.prepare_folders(cx, &doing).await?;
         let reference = MachineRef { workspace: machine.workspace.clone(), id: machine.id.clone() };
         let place = self.layout.machine(&reference);
-        let _of_machine = Lock::take(cx, &doing, place.lock.clone()).await?;
+        let _of_machine = self.hold(cx, &doing, &place).await?;
         if let Some(there) = self.found(cx, &reference).await? {
             match &there.label {
                 Some(label) if label.digest == machine.digest() => return Ok(()),
@@ -52,7 +52,7 @@ impl VirtualBoxProvider {
         }
         let master = self.layout.master(&machine.image);
         // Nobody removes the box or makes it anew until the machine can be seen to need it.
-        let _of_box = Lock::take(cx, &doing, master.lock.clone()).await?;
+        let _of_box = self.hold(cx, &doing, &master).await?;
         let settings = master.settings();
         let of_box = cx.run(&doing, files::blocking(&doing, move || Settings::load(&settings))).await?;
         let gone = || {
@@ -104,6 +104,14 @@ impl VirtualBoxProvider {
         }
         // Last: what has no label was never finished.
         self.write_label(cx, &doing, &identity, &label).await
+    }
+
+    /// Takes the lock of a machine or a master, and waits until VirtualBox has done what it was last told: whoever had the lock may
+    /// have been killed meanwhile.
+    pub(crate) async fn hold(&self, cx: &Context, doing: &str, place: &Place) -> Result<Lock> {
+        let lock = Lock::take(cx, doing, place.lock.clone()).await?;
+        self.runner.quiet(cx, doing).await?;
+        Ok(lock)
     }
 
     /// Writes the identity of something down that is about to be made.
@@ -179,7 +187,7 @@ impl VirtualBoxProvider {
         let doing = format!("destroying machine {machine}");
         self.prepare_folders(cx, &doing).await?;
         let place = self.layout.machine(machine);
-        let _of_machine = Lock::take(cx, &doing, place.lock.clone()).await?;
+        let _of_machine = self.hold(cx, &doing, &place).await?;
         match self.found(cx, machine).await? {
             Some(Found { place, identity, .. }) => self.purge(cx, &doing, &place, &identity).await,
             None => Ok(()),

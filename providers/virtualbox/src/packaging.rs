@@ -8,7 +8,7 @@ use quick_xml::{
     Reader, Writer,
     events::{BytesStart, Event},
 };
-use rig_hypervisor::{Lock, files};
+use rig_hypervisor::files;
 use rig_model::{MachineState, Progress};
 use rig_provider_api::{Context, MachineRef, PackagedFiles, Packaging, ProviderError, Result};
 
@@ -21,7 +21,7 @@ impl Packaging for VirtualBoxProvider {
     async fn package(&self, cx: &Context, machine: &MachineRef, folder: &Utf8Path) -> Result<PackagedFiles> {
         let doing = format!("exporting machine {machine}");
         let place = self.there(cx, &doing, machine).await?.place;
-        let _of_machine = Lock::take(cx, &doing, place.lock.clone()).await?;
+        let _of_machine = self.hold(cx, &doing, &place).await?;
         let found = self.there(cx, &doing, machine).await?;
         let registry = self.recent(cx).await?;
         match found.state(&registry) {

@@ -4,11 +4,15 @@ use crate::output::{Answer, Kind, Refusal, progress};
 use camino::Utf8PathBuf;
 use rig_hypervisor::{Lock, files};
 use rig_provider_api::{Context, ProviderError, Result};
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    fs::File,
+    io::{Read, Seek},
+    path::PathBuf,
+    time::Duration,
+};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt},
     process::Command,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 
 /// How long a question may take: VirtualBox's daemon can lock itself up, and then answers nobody any more.
@@ -21,11 +25,8 @@ const LOCKED: Duration = Duration::from_secs(15);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How long what it wrote is waited for when it has ended: a program that it started may still hold the other end.
-const REST: Duration = Duration::from_secs(1);
-
-/// The most that is read at once, in bytes.
-const PIECE: usize = 4096;
+/// How often it is looked at how far a program has come.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// The program, and how it is spoken with: by one call at a time. Two at once make VirtualBox's daemon stall for 10 s, four make it
 /// refuse, and what both change is lost by one of them (7.2.22).
@@ -51,10 +52,15 @@ impl Runner {
     /// # Errors
     /// As [`Self::run`].
     pub(crate) async fn question(&self, cx: &Context, doing: &str, arguments: &[String]) -> Result<String> {
-        self.run_patiently(&cx.within(QUESTION), doing, arguments).await
+        self.patiently(&cx.within(QUESTION), doing, arguments, Cut::Killed).await
     }
 
-    /// Runs one command and gives its output. A call that is cut ends the program.
+    /// Waits until VirtualBox has done what it was last told, by whoever that was.
+    pub(crate) async fn quiet(&self, cx: &Context, doing: &str) -> Result<()> {
+        self.turn(cx, doing).await.map(drop)
+    }
+
+    /// Runs one command and gives its output.
     ///
     /// # Errors
     /// VirtualBox's refusal.
@@ -67,16 +73,7 @@ impl Runner {
 
     /// The same for a command that may be given again: while somebody else has the machine, it is.
     pub(crate) async fn run_patiently(&self, cx: &Context, doing: &str, arguments: &[String]) -> Result<String> {
-        let end = Instant::now() + LOCKED;
-        loop {
-            match self.ask(cx, doing, arguments).await? {
-                Answer { stdout, refusal: None } => return Ok(stdout),
-                Answer { refusal: Some(Refusal { kind: Kind::Locked, .. }), .. } if Instant::now() < end => {
-                    pause(cx, doing, PAUSE).await?;
-                }
-                Answer { refusal: Some(refusal), .. } => return Err(failure(doing, refusal)),
-            }
-        }
+        self.patiently(cx, doing, arguments, Cut::Left).await
     }
 
     /// Runs one command and gives its answer, whatever it is.
@@ -84,8 +81,20 @@ impl Runner {
     /// # Errors
     /// When it cannot be run, or the context ends first.
     pub(crate) async fn ask(&self, cx: &Context, doing: &str, arguments: &[String]) -> Result<Answer> {
-        let _turn = self.turn(cx, doing).await?;
-        self.spoken(cx, doing, arguments).await
+        self.spoken(cx, doing, arguments, Cut::Left).await
+    }
+
+    async fn patiently(&self, cx: &Context, doing: &str, arguments: &[String], cut: Cut) -> Result<String> {
+        let end = Instant::now() + LOCKED;
+        loop {
+            match self.spoken(cx, doing, arguments, cut).await? {
+                Answer { stdout, refusal: None } => return Ok(stdout),
+                Answer { refusal: Some(Refusal { kind: Kind::Locked, .. }), .. } if Instant::now() < end => {
+                    pause(cx, doing, PAUSE).await?;
+                }
+                Answer { refusal: Some(refusal), .. } => return Err(failure(doing, refusal)),
+            }
+        }
     }
 
     /// Waits until nobody else speaks with VirtualBox.
@@ -97,57 +106,101 @@ impl Runner {
         Lock::take(cx, doing, lock).await
     }
 
-    async fn spoken(&self, cx: &Context, doing: &str, arguments: &[String]) -> Result<Answer> {
+    async fn spoken(&self, cx: &Context, doing: &str, arguments: &[String], cut: Cut) -> Result<Answer> {
+        let turn = self.turn(cx, doing).await?;
+        let said = cx.run(doing, Said::new(doing)).await?;
+        let failed = |error: std::io::Error| ProviderError::failed(doing, error);
         let mut command = Command::new(&self.program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(arguments).stdin(turn.stdin().map_err(failed)?);
+        said.listen(&mut command).map_err(failed)?;
         // Its words are read; of translations only the codes in them would be understood.
-        command.env("LC_ALL", "C.UTF-8").env("LANGUAGE", "C").kill_on_drop(true);
-        // Ctrl-C at the terminal is rig's: a call in flight ends.
+        command.env("LC_ALL", "C.UTF-8").env("LANGUAGE", "C").kill_on_drop(cut == Cut::Killed);
+        // Ctrl-C at the terminal is rig's.
         #[cfg(unix)]
         command.process_group(0);
-        let failed = |error: std::io::Error| ProviderError::failed(doing, error);
         let work = async {
             let mut child = command.spawn().map_err(failed)?;
-            let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-            let mut out = Vec::new();
-            let mut err = Vec::new();
-            let status = {
-                let both = async {
-                    tokio::join!(
-                        read(stdout, &mut out, |_| ()),
-                        read(stderr, &mut err, |written| {
-                            if let Some(progress) = progress(&String::from_utf8_lossy(written), doing) {
-                                cx.progress(progress);
-                            }
-                        })
-                    )
-                };
-                tokio::pin!(both);
+            // The command has handles of its own, and one of them is the lock.
+            drop(command);
+            let status = loop {
                 tokio::select! {
-                    _ = &mut both => child.wait().await.map_err(failed)?,
-                    status = child.wait() => {
-                        let status = status.map_err(failed)?;
-                        // What it has written is there by now; what is not belongs to somebody else.
-                        let _ = timeout(REST, both).await;
-                        status
+                    status = child.wait() => break status.map_err(failed)?,
+                    () = sleep(LOOK) => {
+                        if let Some(progress) = progress(&said.err.text(doing).await?, doing) {
+                            cx.progress(progress);
+                        }
                     }
                 }
             };
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            Ok(Answer::read(text(&out), &text(&err), status.code()))
+            let (out, err) = (said.out.text(doing).await?, said.err.text(doing).await?);
+            Ok(Answer::read(out, &err, status.code()))
         };
-        cx.run(doing, work).await
+        let answer = cx.run(doing, work).await;
+        drop(turn);
+        answer
     }
 }
 
-/// Reads to the end; what was read so far is told.
-async fn read(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>, mut told: impl FnMut(&[u8])) {
-    let Some(mut from) = from else { return };
-    let mut piece = vec![0; PIECE];
-    // A pipe that breaks has ended.
-    while let Ok(count @ 1..) = from.read(&mut piece).await {
-        into.extend_from_slice(&piece[..count]);
-        told(into);
+/// What becomes of a program when its caller stops waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cut {
+    /// It is ended: it only asks.
+    Killed,
+    /// It goes on to its end, and has its turn until then: VirtualBox's daemon goes on in any case, and nobody would know for how long.
+    Left,
+}
+
+/// What a program writes. Files, not pipes: a program that is left, or whose rig was killed, can write into them to its end, and one
+/// that it started may keep them.
+struct Said {
+    out: Output,
+    err: Output,
+}
+
+impl Said {
+    async fn new(doing: &str) -> Result<Self> {
+        let why = doing.to_owned();
+        let open = move || {
+            let file = || Output::new().map_err(|error| ProviderError::failed(&why, error));
+            Ok(Self { out: file()?, err: file()? })
+        };
+        files::blocking(doing, open).await
+    }
+
+    /// Lets a command write here.
+    fn listen(&self, command: &mut Command) -> std::io::Result<()> {
+        command.stdout(self.out.write.try_clone()?).stderr(self.err.write.try_clone()?);
+        Ok(())
+    }
+}
+
+/// A file that goes when nobody has it any more.
+struct Output {
+    write: File,
+    /// With a place of its own in the file: what is read moves no writer.
+    read: File,
+}
+
+impl Output {
+    fn new() -> std::io::Result<Self> {
+        let file = tempfile::NamedTempFile::new()?;
+        let read = file.reopen()?;
+        // Its name goes at once.
+        let (write, _) = file.into_parts();
+        Ok(Self { write, read })
+    }
+
+    /// Everything that it has so far.
+    async fn text(&self, doing: &str) -> Result<String> {
+        let failed = |error: std::io::Error| ProviderError::failed(doing, error);
+        let (mut file, why) = (self.read.try_clone().map_err(failed)?, doing.to_owned());
+        let read = move || {
+            let mut bytes = Vec::new();
+            let read = file.rewind().and_then(|()| file.read_to_end(&mut bytes));
+            read.map_err(|error| ProviderError::failed(why, error))?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        files::blocking(doing, read).await
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     run::Run,
     runner::{pause, words},
 };
-use rig_hypervisor::{Lock, files, free_port, is_free};
+use rig_hypervisor::{files, free_port, is_free};
 use rig_model::{Exit, MachineState, Protocol, PublishedPort};
 use rig_provider_api::{Context, MachineRef, ProviderError, Result, StopMode};
 use std::{
@@ -35,7 +35,7 @@ impl VirtualBoxProvider {
     pub(crate) async fn launch(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
         let doing = format!("starting machine {machine}");
         let place = self.there(cx, &doing, machine).await?.place;
-        let _of_machine = Lock::take(cx, &doing, place.lock.clone()).await?;
+        let _of_machine = self.hold(cx, &doing, &place).await?;
         let found = self.there(cx, &doing, machine).await?;
         let registry = self.recent(cx).await?;
         let state = found.state(&registry).unwrap_or(MachineState::Dead);

@@ -4,7 +4,7 @@
 use crate::{label::text, observe::Found, provider::VirtualBoxProvider, runner::words, settings::Snapshot};
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rig_hypervisor::{Lock, files};
+use rig_hypervisor::files;
 use rig_model::{Bytes, Digest, MachineState, Name, ObservedSnapshot, TakenSnapshot};
 use rig_provider_api::{Context, MachineRef, ProviderError, Result, Snapshots};
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ impl Snapshots for VirtualBoxProvider {
     async fn save(&self, cx: &Context, machine: &MachineRef, name: &Name) -> Result<TakenSnapshot> {
         let doing = format!("saving snapshot {name} of machine {machine}");
         let place = self.there(cx, &doing, machine).await?.place;
-        let _of_machine = Lock::take(cx, &doing, place.lock.clone()).await?;
+        let _of_machine = self.hold(cx, &doing, &place).await?;
         let found = self.there(cx, &doing, machine).await?;
         if named(&found, name).is_some() {
             return Err(ProviderError::failed(doing, "there is one of that name already"));
@@ -63,12 +63,14 @@ impl Snapshots for VirtualBoxProvider {
 
     async fn restore(&self, cx: &Context, machine: &MachineRef, name: &Name) -> Result<()> {
         let doing = format!("restoring snapshot {name} of machine {machine}");
-        let place = self.there(cx, &doing, machine).await?.place;
-        let _of_machine = Lock::take(cx, &doing, place.lock.clone()).await?;
+        let absent =
+            || ProviderError::Absent { doing: doing.clone(), what: format!("snapshot {name} of machine {machine}") };
+        let before = self.there(cx, &doing, machine).await?;
+        // One that is just being saved was not there when it was asked for.
+        named(&before, name).ok_or_else(absent)?;
+        let _of_machine = self.hold(cx, &doing, &before.place).await?;
         let found = self.there(cx, &doing, machine).await?;
-        let Some((snapshot, _)) = named(&found, name) else {
-            return Err(ProviderError::Absent { doing, what: format!("snapshot {name} of machine {machine}") });
-        };
+        let (snapshot, _) = named(&found, name).ok_or_else(absent)?;
         let Some(label) = &found.label else {
             return Err(ProviderError::failed(doing, "the machine was never finished"));
         };
@@ -108,7 +110,7 @@ impl Snapshots for VirtualBoxProvider {
     async fn delete(&self, cx: &Context, machine: &MachineRef, name: &Name) -> Result<()> {
         let doing = format!("removing snapshot {name} of machine {machine}");
         let Some(found) = self.found(cx, machine).await? else { return Ok(()) };
-        let _of_machine = Lock::take(cx, &doing, found.place.lock.clone()).await?;
+        let _of_machine = self.hold(cx, &doing, &found.place).await?;
         let Some(found) = self.found(cx, machine).await? else { return Ok(()) };
         let Some((snapshot, _)) = named(&found, name) else { return Ok(()) };
         self.changed();

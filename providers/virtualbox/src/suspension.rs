@@ -6,7 +6,6 @@ use crate::{
     runner::{pause, words},
 };
 use async_trait::async_trait;
-use rig_hypervisor::Lock;
 use rig_model::MachineState;
 use rig_provider_api::{Context, MachineRef, ProviderError, Result, Suspension};
 
@@ -15,7 +14,7 @@ impl Suspension for VirtualBoxProvider {
     async fn suspend(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
         let doing = format!("suspending machine {machine}");
         let found = self.there(cx, &doing, machine).await?;
-        let _of_machine = Lock::take(cx, &doing, found.place.lock.clone()).await?;
+        let _of_machine = self.hold(cx, &doing, &found.place).await?;
         match found.state(&self.registry(cx).await?).unwrap_or(MachineState::Dead) {
             MachineState::Running => {}
             state if state.can_resume() => return Ok(()),

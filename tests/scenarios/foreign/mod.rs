@@ -35,8 +35,9 @@ fn program(name: &str, arguments: &[&str]) -> String {
 
 #[test]
 fn disks_that_others_made_become_machines() {
-    let mut lab = Lab::new("foreign", MAKER);
+    // It goes after the lab, which looks in it for what is to be destroyed.
     let data = tempfile::tempdir().unwrap();
+    let mut lab = Lab::new("foreign", MAKER);
     lab.put("tools/make-disk.sh", include_str!("make-disk.sh"));
     lab.put("out/.keep", "");
     lab.ok(&["up"]);

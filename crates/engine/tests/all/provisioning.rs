@@ -104,6 +104,15 @@ async fn done_steps_stay_done_until_they_change() {
          8 await machine main/node2 ready (follows install) <- [4 7]
         ");
     });
+    // A copy of folders that was cut is continued, and one that is there needs nothing.
+    let mut copying = done.clone();
+    copying.copies.extend(copying.records.keys().cloned());
+    copying.records.values_mut().next_back().unwrap().has_folders = true;
+    insta::assert_snapshot!(lines(&all(&workspace, &copying)), @r"
+    1 connect machine main/node1 (needed by the folders of machine main/node1) <- []
+    2 await machine main/node1 ready (follows the copy of its folders) <- [1]
+    3 await machine main/node2 ready (running, but not ready) <- [2]
+    ");
     // Made anew, a machine has another identity, and what was done to the old one is of no use.
     let mut other = observed.clone();
     other.machines[0].native = "another".to_owned();

@@ -44,7 +44,7 @@ impl Planner<'_> {
             }
             (None, None) => return Ok(None),
         };
-        let first = due.first().map_or_else(String::new, |due| due.step.id.to_string());
+        let first = due.first().map_or_else(|| "the copy of its folders".to_owned(), |due| due.step.id.to_string());
         let connect = Action::Connect { machine: spec.id.clone() };
         let mut last = self.graph.ask(&spec.provider, connect, connect_cause, started.map(|(op, _)| op));
         for Due { step, cause, stale, .. } in due {
