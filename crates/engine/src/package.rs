@@ -26,6 +26,7 @@ pub async fn package(
     };
     let packaging = provider.packaging().ok_or_else(lacks)?;
     let reference = MachineRef { workspace: session.workspace.name.clone(), id: machine.clone() };
+    packaging.check(cx, &reference).await?;
     let state = provider.inspect(cx, &reference).await?.map(|seen| seen.state);
     let ran = match state {
         Some(MachineState::Running) => true,

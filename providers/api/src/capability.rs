@@ -259,15 +259,31 @@ pub trait Folders: Send + Sync {
 /// What was written of a machine to make a box of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackagedFiles {
-    /// What such boxes are made for, in the words of boxes (`virtualbox`).
+    /// What such boxes are made for, in the words of boxes (`virtualbox`, `libvirt`).
     pub kind: &'static str,
     /// The address of the first network card, as boxes write it: twelve hexadecimal digits.
     pub mac: Option<String>,
+    /// The only disk, where boxes of this kind say what it is.
+    pub disk: Option<PackagedDisk>,
+}
+
+/// What a box says of its only disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PackagedDisk {
+    /// Its format, in QEMU's words (`qcow2`).
+    pub format: &'static str,
+    /// The size that it has for its machine.
+    pub size: rig_model::Bytes,
 }
 
 /// Machines as boxes, from which others are made elsewhere.
 #[async_trait]
 pub trait Packaging: Send + Sync {
+    /// Says before a machine is stopped for it that no box can be made of it.
+    async fn check(&self, _: &Context, _: &MachineRef) -> Result<()> {
+        Ok(())
+    }
+
     /// Writes what a box of a machine consists of into an empty folder: its description and its disks as they are now, without
     /// anything of this host. The machine must not run. What a call wrote that failed or was cut is the caller's to remove.
     async fn package(&self, cx: &Context, machine: &MachineRef, folder: &Utf8Path) -> Result<PackagedFiles>;

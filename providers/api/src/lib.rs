@@ -15,8 +15,8 @@ mod usage;
 pub use capability::{
     BoxTag, BuildRequest, ByteStream, Changes, Connection, Dial, DialStream, EngineHost, Exec, ExecEvent, ExecRequest,
     ExecSession, Folders, Forwards, Images, Introduction, LogEvent, LogRequest, Logs, MachineEvent, MachineEventKind,
-    Networks, PackagedFiles, Packaging, PathChange, PathChangeKind, Snapshots, StoredDisk, StoredFiles, Suspension,
-    Terminal, Volumes, Watch,
+    Networks, PackagedDisk, PackagedFiles, Packaging, PathChange, PathChangeKind, Snapshots, StoredDisk, StoredFiles,
+    Suspension, Terminal, Volumes, Watch,
 };
 pub use context::{Context, NoProgress, ProgressSink};
 pub use doors::{Briefing, CardAddress, Door, DoorKeys, Doors, FolderMount, KnownBy};

@@ -23,7 +23,7 @@ pub(crate) const SIZE: Bytes = Bytes(16 << 30);
 
 /// The formats of disks that others made, and the one that boxes are kept in.
 const FORMATS: [&str; 2] = [DISK_FORMAT, "raw"];
-const DISK_FORMAT: &str = "qcow2";
+pub(crate) const DISK_FORMAT: &str = "qcow2";
 
 /// What boxes of virtual machines are made of.
 const OTHERS: &str = "give the box a `bootstrap` with a line `kernel`, a `cloud-image`, or a `stored` box";
@@ -104,7 +104,8 @@ impl QemuProvider {
         let measured = programs::run(cx, doing, &mut measure).await?;
         let measured: Measure =
             serde_json::from_slice(&measured.stdout).map_err(|error| ProviderError::failed(doing, error))?;
-        let free = free_space(to, doing)?;
+        let (folder, why) = (to.to_owned(), doing.to_owned());
+        let free = cx.run(doing, files::blocking(doing, move || free_space(&folder, &why))).await?;
         if measured.required > free.0 {
             let why = format!("its disk takes {}, and {free} are free here", Bytes(measured.required));
             return Err(ProviderError::failed(doing, why).hinted("make room, or take a box with a smaller disk"));

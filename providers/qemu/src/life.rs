@@ -5,6 +5,7 @@ use crate::{
     arguments::MEMORY,
     boot::Boot,
     boxes::{BoxRecord, SIZE},
+    disk::virtual_size,
     firmware::Firmware,
     layout,
     network::Multicast,
@@ -12,12 +13,11 @@ use crate::{
     record::{NetworkCard, Record},
     seed::Card,
 };
-use camino::Utf8Path;
 use jiff::Timestamp;
 use rig_hypervisor::{Lock, files};
-use rig_model::{Bytes, MilliCpus, ResolvedMachine};
+use rig_model::{MilliCpus, ResolvedMachine};
 use rig_provider_api::{Context, MachineRef, ProviderError, Result};
-use std::{io::Read, net::Ipv4Addr};
+use std::net::Ipv4Addr;
 use tokio::process::Command;
 
 /// What QEMU's user network gives to a machine: its own address, the length of the prefix, and the way out
@@ -26,15 +26,6 @@ const NAT: (Ipv4Addr, u8, Ipv4Addr) = (Ipv4Addr::new(10, 0, 2, 15), 24, Ipv4Addr
 
 /// The hardware address of the card that leads out. Nobody else sees it.
 const NAT_MAC: &str = "52:54:00:00:00:01";
-
-/// The size that the disk in a qcow2 file has for its machine (QEMU's `docs/interop/qcow2.txt`, bytes 24 to 31).
-fn virtual_size(disk: &Utf8Path) -> Result<Bytes> {
-    let failed = |error: std::io::Error| ProviderError::failed(format!("looking at {disk}"), error);
-    let mut header = [0; 32];
-    fs_err::File::open(disk).and_then(|mut file| file.read_exact(&mut header)).map_err(failed)?;
-    let [.., a, b, c, d, e, f, g, h] = header;
-    Ok(Bytes(u64::from_be_bytes([a, b, c, d, e, f, g, h])))
-}
 
 impl QemuProvider {
     /// Makes a machine's folder with its disk.

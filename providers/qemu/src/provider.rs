@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use rig_hypervisor::{files, host_memory, issue, issues};
 use rig_model::{EngineFacts, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
 use rig_provider_api::{
-    Context, Doors, Endpoint, FieldIssue, Forwards, Images, Logs, MachineRef, Networks, ObserveScope, Provider, Result,
-    Snapshots, StopMode, Suspension,
+    Context, Doors, Endpoint, FieldIssue, Forwards, Images, Logs, MachineRef, Networks, ObserveScope, Packaging,
+    Provider, Result, Snapshots, StopMode, Suspension,
 };
 use std::{collections::BTreeSet, sync::Arc, thread};
 use tokio::{process::Command, sync::OnceCell};
@@ -140,6 +140,10 @@ impl Provider for QemuProvider {
     }
 
     fn doors(&self) -> Option<&dyn Doors> {
+        Some(self)
+    }
+
+    fn packaging(&self) -> Option<&dyn Packaging> {
         Some(self)
     }
 

@@ -244,11 +244,12 @@ impl VirtualBoxProvider {
 
     /// Ends a machine at once, and waits until it has ended.
     pub(crate) async fn cut_power(&self, cx: &Context, doing: &str, identity: &str) -> Result<()> {
-        let end = Instant::now() + END;
+        let mut end: Option<Instant> = None;
         self.changed();
         loop {
             // One that has just ended is as good as one that was ended; one that is locked may be about to.
             let refused = self.runner.ask(cx, doing, &words(["controlvm", identity, "poweroff"])).await?.refusal;
+            let end = *end.get_or_insert_with(|| Instant::now() + END);
             if !self.registry(cx).await?.running.contains(identity) {
                 return Ok(());
             }

@@ -89,8 +89,12 @@ impl VirtualBoxProvider {
 
     /// A closer look at one machine.
     pub(crate) async fn look_closer(&self, cx: &Context, machine: &MachineRef) -> Result<Option<ObservedMachine>> {
-        let Some(found) = self.found(cx, machine).await? else { return Ok(None) };
+        if self.found(cx, machine).await?.is_none() {
+            return Ok(None);
+        }
+        // What was begun is done when the answer comes: the files are read after that.
         let registry = self.recent(cx).await?;
+        let Some(found) = self.found(cx, machine).await? else { return Ok(None) };
         let Some(mut seen) = self.observed(&found, &machine.id, &registry) else { return Ok(None) };
         seen.restarts = Some(0);
         seen.started = found.run.as_ref().map(|run| run.started);
@@ -176,7 +180,8 @@ impl VirtualBoxProvider {
         if !own.is_empty() || (scope.boxes && !self.layout.images().is_empty()) {
             let registry = self.registry(cx).await?;
             self.same_virtualbox(cx, doing, &registry).await?;
-            for found in &own {
+            // What was begun is done when the answer comes: the files are read after that.
+            for found in &self.all_of(cx, doing, workspace).await? {
                 let Some(id) = machine_id(&found.place.name) else { continue };
                 observed.machines.extend(self.observed(found, &id, &registry));
             }

@@ -42,7 +42,7 @@ impl Packaging for VirtualBoxProvider {
             files::write(&ovf, text.as_bytes())?;
             Ok(mac)
         });
-        Ok(PackagedFiles { kind: KIND, mac: cx.run(&doing, work).await? })
+        Ok(PackagedFiles { kind: KIND, mac: cx.run(&doing, work).await?, disk: None })
     }
 }
 

@@ -1,8 +1,9 @@
 //! Runs VBoxManage.
 
 use crate::output::{Answer, Kind, Refusal, progress};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use rig_hypervisor::{Lock, files};
+use rig_model::Progress;
 use rig_provider_api::{Context, ProviderError, Result};
 use std::{
     fs::File,
@@ -24,6 +25,14 @@ const LOCKED: Duration = Duration::from_secs(15);
 
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// How long another call is waited for without a word.
+const SILENT: Duration = Duration::from_secs(2);
+
+/// `CREATE_NEW_PROCESS_GROUP`: Ctrl-C does not reach the program
+/// (<https://learn.microsoft.com/en-us/windows/win32/procthread/process-creation-flags>).
+#[cfg(windows)]
+const NEW_PROCESS_GROUP: u32 = 0x0000_0200;
 
 /// How often it is looked at how far a program has come.
 const LOOK: Duration = Duration::from_millis(200);
@@ -52,7 +61,7 @@ impl Runner {
     /// # Errors
     /// As [`Self::run`].
     pub(crate) async fn question(&self, cx: &Context, doing: &str, arguments: &[String]) -> Result<String> {
-        self.patiently(&cx.within(QUESTION), doing, arguments, Cut::Killed).await
+        self.patiently(cx, doing, arguments, Cut::Asks).await
     }
 
     /// Waits until VirtualBox has done what it was last told, by whoever that was.
@@ -76,6 +85,11 @@ impl Runner {
         self.patiently(cx, doing, arguments, Cut::Left).await
     }
 
+    /// The same for a command that is somebody else's: it may wait for ever, and is ended with its caller.
+    pub(crate) async fn run_for_user(&self, cx: &Context, doing: &str, arguments: &[String]) -> Result<String> {
+        self.patiently(cx, doing, arguments, Cut::Killed).await
+    }
+
     /// Runs one command and gives its answer, whatever it is.
     ///
     /// # Errors
@@ -85,9 +99,12 @@ impl Runner {
     }
 
     async fn patiently(&self, cx: &Context, doing: &str, arguments: &[String], cut: Cut) -> Result<String> {
-        let end = Instant::now() + LOCKED;
+        let mut end: Option<Instant> = None;
         loop {
-            match self.spoken(cx, doing, arguments, cut).await? {
+            let answer = self.spoken(cx, doing, arguments, cut).await?;
+            // From the first answer on: the call may have had to wait for its turn.
+            let end = *end.get_or_insert_with(|| Instant::now() + LOCKED);
+            match answer {
                 Answer { stdout, refusal: None } => return Ok(stdout),
                 Answer { refusal: Some(Refusal { kind: Kind::Locked, .. }), .. } if Instant::now() < end => {
                     pause(cx, doing, PAUSE).await?;
@@ -103,21 +120,31 @@ impl Runner {
         let folder = lock.parent().map(ToOwned::to_owned);
         let prepare = files::blocking(doing, move || folder.map_or(Ok(()), |folder| files::make_folder(&folder)));
         cx.run(doing, prepare).await?;
-        Lock::take(cx, doing, lock).await
+        let take = Lock::take(cx, doing, lock);
+        tokio::pin!(take);
+        tokio::select! {
+            turn = &mut take => return turn,
+            () = sleep(SILENT) => {}
+        }
+        cx.progress(Progress::step("waiting for VirtualBox, which does something else"));
+        take.await
     }
 
     async fn spoken(&self, cx: &Context, doing: &str, arguments: &[String], cut: Cut) -> Result<Answer> {
         let turn = self.turn(cx, doing).await?;
-        let said = cx.run(doing, Said::new(doing)).await?;
+        let folder = self.lock.parent().map(ToOwned::to_owned).unwrap_or_default();
+        let said = cx.run(doing, Said::new(doing, folder)).await?;
         let failed = |error: std::io::Error| ProviderError::failed(doing, error);
         let mut command = Command::new(&self.program);
         command.args(arguments).stdin(turn.stdin().map_err(failed)?);
         said.listen(&mut command).map_err(failed)?;
         // Its words are read; of translations only the codes in them would be understood.
-        command.env("LC_ALL", "C.UTF-8").env("LANGUAGE", "C").kill_on_drop(cut == Cut::Killed);
+        command.env("LC_ALL", "C.UTF-8").env("LANGUAGE", "C").kill_on_drop(cut != Cut::Left);
         // Ctrl-C at the terminal is rig's.
         #[cfg(unix)]
         command.process_group(0);
+        #[cfg(windows)]
+        command.creation_flags(NEW_PROCESS_GROUP);
         let work = async {
             let mut child = command.spawn().map_err(failed)?;
             // The command has handles of its own, and one of them is the lock.
@@ -135,6 +162,7 @@ impl Runner {
             let (out, err) = (said.out.text(doing).await?, said.err.text(doing).await?);
             Ok(Answer::read(out, &err, status.code()))
         };
+        let cx = if cut == Cut::Asks { &cx.within(QUESTION) } else { cx };
         let answer = cx.run(doing, work).await;
         drop(turn);
         answer
@@ -144,7 +172,9 @@ impl Runner {
 /// What becomes of a program when its caller stops waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cut {
-    /// It is ended: it only asks.
+    /// It is ended: it only asks, which takes no time.
+    Asks,
+    /// It is ended.
     Killed,
     /// It goes on to its end, and has its turn until then: VirtualBox's daemon goes on in any case, and nobody would know for how long.
     Left,
@@ -158,10 +188,11 @@ struct Said {
 }
 
 impl Said {
-    async fn new(doing: &str) -> Result<Self> {
+    /// In files of a folder, which is on the disk that machines are on.
+    async fn new(doing: &str, folder: Utf8PathBuf) -> Result<Self> {
         let why = doing.to_owned();
         let open = move || {
-            let file = || Output::new().map_err(|error| ProviderError::failed(&why, error));
+            let file = || Output::new(&folder).map_err(|error| ProviderError::failed(&why, error));
             Ok(Self { out: file()?, err: file()? })
         };
         files::blocking(doing, open).await
@@ -182,8 +213,8 @@ struct Output {
 }
 
 impl Output {
-    fn new() -> std::io::Result<Self> {
-        let file = tempfile::NamedTempFile::new()?;
+    fn new(folder: &Utf8Path) -> std::io::Result<Self> {
+        let file = tempfile::NamedTempFile::new_in(folder)?;
         let read = file.reopen()?;
         // Its name goes at once.
         let (write, _) = file.into_parts();

@@ -103,7 +103,7 @@ impl VirtualBoxProvider {
     async fn customize(&self, cx: &Context, doing: &str, commands: &[Vec<String>]) -> Result<()> {
         for command in commands {
             let doing = format!("{doing}, `customize {}`", command.join(" "));
-            self.runner.run_patiently(cx, &doing, command).await?;
+            self.runner.run_for_user(cx, &doing, command).await?;
         }
         Ok(())
     }
@@ -127,8 +127,12 @@ impl VirtualBoxProvider {
     /// Stops a machine: by its power button, or by cutting its power. One that is suspended forgets what it held in memory.
     pub(crate) async fn halt(&self, cx: &Context, machine: &MachineRef, mode: StopMode) -> Result<()> {
         let doing = format!("stopping machine {machine}");
-        let Some(found) = self.found(cx, machine).await? else { return Ok(()) };
+        if self.found(cx, machine).await?.is_none() {
+            return Ok(());
+        }
+        // What was begun is done when the answer comes: the files are read after that.
         let registry = self.registry(cx).await?;
+        let Some(found) = self.found(cx, machine).await? else { return Ok(()) };
         let ended = match found.state(&registry) {
             Some(MachineState::Running) => match mode {
                 StopMode::Graceful(grace) if self.press_button(cx, &doing, &found.identity, grace).await? => ORDERLY,
@@ -151,14 +155,16 @@ impl VirtualBoxProvider {
 
     /// Presses the power button until the machine has ended; `false` when it has not in time.
     async fn press_button(&self, cx: &Context, doing: &str, identity: &str, grace: Duration) -> Result<bool> {
-        let end = Instant::now() + grace;
+        let mut end: Option<Instant> = None;
         let mut pressed: Option<Instant> = None;
         self.changed();
-        while Instant::now() < end {
+        while end.is_none_or(|end| Instant::now() < end) {
             if pressed.is_none_or(|at| at.elapsed() > PRESS) {
                 // One that ends at this moment takes no commands.
                 let _ = self.runner.ask(cx, doing, &words(["controlvm", identity, "acpipowerbutton"])).await?;
                 pressed = Some(Instant::now());
+                // Its time begins when it has been told: the call may have had to wait for its turn.
+                end.get_or_insert_with(|| Instant::now() + grace);
             }
             if !self.registry(cx).await?.running.contains(identity) {
                 return Ok(true);

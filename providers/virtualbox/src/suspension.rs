@@ -15,6 +15,7 @@ impl Suspension for VirtualBoxProvider {
         let doing = format!("suspending machine {machine}");
         let found = self.there(cx, &doing, machine).await?;
         let _of_machine = self.hold(cx, &doing, &found.place).await?;
+        let found = self.there(cx, &doing, machine).await?;
         match found.state(&self.registry(cx).await?).unwrap_or(MachineState::Dead) {
             MachineState::Running => {}
             state if state.can_resume() => return Ok(()),
@@ -30,8 +31,10 @@ impl Suspension for VirtualBoxProvider {
 
     async fn resume(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
         let doing = format!("resuming machine {machine}");
+        // What was begun is done when the answer comes: the files are read after that.
+        let registry = self.registry(cx).await?;
         let found = self.there(cx, &doing, machine).await?;
-        match found.state(&self.registry(cx).await?).unwrap_or(MachineState::Dead) {
+        match found.state(&registry).unwrap_or(MachineState::Dead) {
             MachineState::Running => Ok(()),
             state if state.can_resume() => self.launch(cx, machine).await,
             state => Err(ProviderError::failed(doing, format!("it is {state}")).hinted("`rig up` starts it")),

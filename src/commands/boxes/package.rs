@@ -65,7 +65,13 @@ async fn make(
     let user = session.workspace.machine(machine).and_then(|spec| spec.ssh.as_ref()).map(|ssh| ssh.user.clone());
     let user = user.ok_or_else(|| EngineError::NoSsh { machine: machine.clone() })?;
     let provider = BoxProvider::new(packaged.kind).map_err(|error| Failure::host(error.to_string()))?;
-    let package =
-        Package { folder: path.to_owned(), provider, architecture: Architecture::of_host(), mac: packaged.mac, user };
+    let package = Package {
+        folder: path.to_owned(),
+        provider,
+        architecture: Architecture::of_host(),
+        mac: packaged.mac,
+        disk: packaged.disk,
+        user,
+    };
     Ok(package.write(output, force, cx).await?)
 }

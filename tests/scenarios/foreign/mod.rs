@@ -45,7 +45,8 @@ fn disks_that_others_made_become_machines() {
     lab.ok(&["destroy", "-f"]);
 
     // A box as vagrant-libvirt has them (<https://vagrant-libvirt.github.io/vagrant-libvirt/boxes.html>).
-    let path = |name: &str| lab.folder.path().join(name).display().to_string();
+    let folder = lab.folder.path().to_owned();
+    let path = |name: &str| folder.join(name).display().to_string();
     program("qemu-img", &["convert", "-O", "qcow2", &path("out/disk.raw"), &path("out/box.img")]);
     lab.put("out/metadata.json", r#"{"provider": "libvirt", "format": "qcow2", "virtual_size": 3}"#);
     program("tar", &["-C", &path("out"), "-cf", &path("foreign.box"), "metadata.json", "box.img"]);
@@ -102,8 +103,16 @@ check "names" on="stored" {{
     assert_eq!(plan["operations"].as_array().unwrap().len(), 0, "{plan}");
 
     // The same after another start.
+    lab.openssh("stored", "echo once | sudo tee /srv/before");
     lab.ok(&["reload"]);
     lab.ok(&["check"]);
     assert_eq!(lab.openssh("stored", "hostname"), "stored\n");
+
+    // A box of a machine of a box: what was done in it is there, and so is the published key, for a moment.
+    lab.ok(&["package", "stored", "-o", &path("again.box")]);
+    lab.ok(&["box", "add", &path("again.box"), "--name", "lab/foreign", "--version", "1.1"]);
+    lab.ok(&["destroy", "-f"]);
+    lab.ok(&["up", "stored"]);
+    assert_eq!(lab.openssh("stored", "cat /srv/before"), "once\n");
     lab.ok(&["destroy", "-f"]);
 }

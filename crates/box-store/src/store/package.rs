@@ -6,7 +6,8 @@ use crate::{
     vagrantfile::PLACES, watch::Watch,
 };
 use camino::{Utf8Path, Utf8PathBuf};
-use rig_provider_api::Context;
+use rig_model::Bytes;
+use rig_provider_api::{Context, PackagedDisk};
 use serde_json::json;
 use std::io;
 
@@ -21,6 +22,8 @@ pub struct Package {
     pub architecture: Architecture,
     /// The address of its first network card: twelve hexadecimal digits.
     pub mac: Option<String>,
+    /// Its only disk, where boxes of its kind say what that is.
+    pub disk: Option<PackagedDisk>,
     /// The user that it lets in.
     pub user: String,
 }
@@ -47,7 +50,10 @@ impl Package {
     fn write_now(&self, output: &Utf8Path, force: bool, cx: &Context) -> Result<Repackaged> {
         Self::may_write(output, force)?;
         let fail = || StoreError::file(format!("preparing {}", self.folder));
-        let metadata = json!({ "provider": self.provider, "architecture": self.architecture });
+        let mut metadata = json!({ "provider": self.provider, "architecture": self.architecture });
+        if let Some(PackagedDisk { format, size }) = self.disk {
+            (metadata["format"], metadata["virtual_size"]) = (format.into(), size.0.div_ceil(Bytes::GIB).into());
+        }
         fs_err::write(self.folder.join(METADATA), format!("{metadata:#}\n")).map_err(fail())?;
         fs_err::write(self.folder.join(PLACES[0]), self.vagrantfile()).map_err(fail())?;
         let mut files = Vec::new();
@@ -84,6 +90,7 @@ mod tests {
             provider: BoxProvider::new("virtualbox").unwrap(),
             architecture: Architecture::new("amd64").unwrap(),
             mac: Some("080027A1B2C3".to_owned()),
+            disk: None,
             user: user.to_owned(),
         }
     }

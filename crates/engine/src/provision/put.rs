@@ -100,7 +100,13 @@ impl Access {
         let patience = rig_ssh::Patience { deadline: cx.deadline(), cancel: cx.cancel().clone() };
         let session =
             if wanted.size < BULK { session } else { session.another(&patience, &|_| ()).await.map_err(failed)? };
-        let options = UploadOptions { mode, owner: Some(owner), sudo: true, leave_out: Some(OWN_FOLDER.to_owned()) };
+        let options = UploadOptions {
+            mode,
+            owner: Some(owner),
+            sudo: true,
+            leave_out: Some(OWN_FOLDER.to_owned()),
+            ..UploadOptions::default()
+        };
         let title = format!("uploading {target}");
         let progress = |done: u64, total: u64| cx.progress(Progress::bytes(title.clone(), done, Some(total)));
         let uploaded = cx.run(&title, async { Ok(upload(&session, wanted.source, target, &options, &progress).await) });

@@ -5,7 +5,7 @@
 
 use super::{SyncedFolder, list, listing::Difference, listing::Listing};
 use crate::{Access, EngineError};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use rig_model::{MachineId, Progress};
 use rig_provider_api::{Context, ProviderError};
 use rig_ssh::{
@@ -57,7 +57,8 @@ done' sh
 "#;
 
 /// Puts what has arrived into its place, each file in one step: whoever reads one reads the old one or the new one. The folder itself
-/// stays the one that programs may be in. What is of another kind gives way. Arguments: the target, where things arrived.
+/// stays the one that programs may be in. What is of another kind gives way. Folders get their permissions last: into some nobody may
+/// write. Standard input: permissions and paths of folders, each with a NUL behind it. Arguments: the target, where things arrived.
 const PLACE: &str = r#"
 set -e
 cd "$2"
@@ -72,7 +73,8 @@ find . ! -type d -exec sh -ec 'for f; do
     if [ -L "$0/$f" ] || [ -d "$0/$f" ]; then rm -rf "$0/$f"; fi
     mv -f "$f" "$0/$f"
 done' "$1" {} +
-find . -depth -type d -exec sh -ec 'for d; do chmod "$(stat -c %a "$d")" "$0/$d"; done' "$1" {} +
+cd "$1"
+exec xargs -0 -r -n 2 chmod
 "#;
 
 /// Notes what was copied. As root. Standard input: the note. Arguments: its file, where things arrived or nothing.
@@ -132,50 +134,39 @@ struct Copy<'a> {
 impl Copy<'_> {
     /// Copies the folder as it is now; `false` when something went away meanwhile that was to be sent.
     async fn once(&self, last: bool) -> Result<bool, EngineError> {
-        let SyncedFolder { source, target } = self.folder;
-        let now = self.look().await?;
+        let target = &self.folder.target;
         let (before, user) = (self.root(READ, &[target, &self.note], "", NOTE).await?, self.session.user());
-        let known = Listing::from_text(&before);
-        let Difference { mut gone, changed } = now.since(&known);
-        // What is still here is named in `.rigignore` now: its copy is the machine's own.
-        gone.retain(|path| now.has(path) || fs_err::symlink_metadata(source.join(path)).is_err());
-        let text = now.to_text();
-        if text == before {
+        let Some(Work { text, on_the_way, removed, changed, rights, count }) = self.work(before).await? else {
             return Ok(true);
-        }
+        };
         if text.len() > NOTE {
-            let why = format!("there is too much in it: {} files and folders", now.paths().count());
+            let why = format!("there is too much in it: {count} files and folders");
             let error = ProviderError::failed(self.doing, why).hinted("name what need not be there in its .rigignore");
             return Err(error.into());
-        }
-        let mut removed = String::new();
-        for path in gone {
-            // Writing to a string cannot fail. Behind `./` a name that begins with a hyphen is none of an option.
-            let _ = write!(removed, "./{path}\0");
         }
         let arriving = format!("{}.rig-arriving", target.trim_end_matches('/'));
         let arrived = format!("{arriving}/new");
         self.root(PREPARE, &[target, &arriving, user], "", SAID).await?;
         // A call that is cut leaves a note of all that may be there.
-        self.root(NOTED, &[&self.note, ""], &now.on_the_way_from(&known).to_text(), SAID).await?;
+        self.root(NOTED, &[&self.note, ""], &on_the_way, SAID).await?;
         self.user(REMOVE, &[target], &removed).await?;
         match self.send(changed, &arrived).await? {
             Ok(_) => {}
             Err(SshError::File { reason, .. }) if went_away(&reason) && !last => return Ok(false),
             Err(error) => return Err(ProviderError::failed(self.doing, error).into()),
         }
-        self.user(PLACE, &[target, &arrived], "").await?;
+        self.user(PLACE, &[target, &arrived], &rights).await?;
         self.root(NOTED, &[&self.note, &arriving], &text, SAID).await?;
         Ok(true)
     }
 
-    /// What there is of the folder.
-    async fn look(&self) -> Result<Listing, ProviderError> {
+    /// What has to be done to a copy of which this note speaks; nothing where it is up to date. Away from the runtime: folders are large.
+    async fn work(&self, before: String) -> Result<Option<Work>, ProviderError> {
         let path = self.folder.source.clone();
         let look = async {
-            let listed = tokio::task::spawn_blocking(move || list(&path)).await;
-            let listed = listed.map_err(|error| ProviderError::failed(self.doing, error))?;
-            listed.map_err(|error| ProviderError::failed(self.doing, error))
+            let work = tokio::task::spawn_blocking(move || Work::of(&path, &before)).await;
+            let work = work.map_err(|error| ProviderError::failed(self.doing, error))?;
+            work.map_err(|error| ProviderError::failed(self.doing, error))
         };
         self.cx.run(self.doing, look).await
     }
@@ -185,7 +176,7 @@ impl Copy<'_> {
         let source = &self.folder.source;
         let progress = |sent, all| self.cx.progress(Progress::bytes(format!("copying {source}"), sent, Some(all)));
         let what = UploadSource::Listed(source.clone(), paths);
-        let options = UploadOptions::default();
+        let options = UploadOptions { open: true, ..UploadOptions::default() };
         let sent = upload(self.session, what, arrived, &options, &progress);
         self.cx.run(self.doing, async { Ok(sent.await) }).await
     }
@@ -219,6 +210,48 @@ impl Copy<'_> {
             Err(ProviderError::failed(self.doing, String::from_utf8_lossy(&outcome.stderr).trim()))
         };
         self.cx.run(self.doing, work).await
+    }
+}
+
+/// What has to be done to a copy.
+struct Work {
+    /// The note of a copy that is up to date.
+    text: String,
+    /// The note of one that becomes so.
+    on_the_way: String,
+    /// What is gone, for [`REMOVE`].
+    removed: String,
+    /// What is sent.
+    changed: Vec<Utf8PathBuf>,
+    /// The permissions of folders, for [`PLACE`].
+    rights: String,
+    /// How many files and folders there are.
+    count: usize,
+}
+
+impl Work {
+    fn of(source: &Utf8Path, before: &str) -> io::Result<Option<Self>> {
+        let now = list(source)?;
+        let text = now.to_text();
+        if text == before {
+            return Ok(None);
+        }
+        let known = Listing::from_text(before);
+        let Difference { gone, changed } = now.since(&known);
+        let (mut removed, mut rights) = (String::new(), String::new());
+        for path in gone {
+            // What is still here is named in `.rigignore` now: its copy is the machine's own.
+            if now.has(&path) || fs_err::symlink_metadata(source.join(&path)).is_err() {
+                // Writing to a string cannot fail. Behind `./` a name that begins with a hyphen is none of an option.
+                let _ = write!(removed, "./{path}\0");
+            }
+        }
+        // What is in a folder comes before it: into some nobody may look.
+        for (path, mode) in changed.iter().rev().filter_map(|path| Some((path, now.folder_mode(path)?))) {
+            let _ = write!(rights, "{mode:o}\0./{path}\0");
+        }
+        let (on_the_way, count) = (now.on_the_way_from(&known).to_text(), now.paths().count());
+        Ok(Some(Self { text, on_the_way, removed, changed, rights, count }))
     }
 }
 
@@ -295,8 +328,8 @@ mod tests {
         }
 
         #[track_caller]
-        fn places(&self) {
-            shell(PLACE, &[&self.text("copy"), &self.text("copy.rig-arriving/new")], "");
+        fn places(&self, rights: &str) {
+            shell(PLACE, &[&self.text("copy"), &self.text("copy.rig-arriving/new")], rights);
         }
 
         fn read(&self, name: &str) -> String {
@@ -318,13 +351,9 @@ mod tests {
         let folder = fs::metadata(stand.path("copy")).unwrap().ino();
         stand.arrive("a b/old", "new");
         stand.arrive("a b/deep/-x", "x");
-        fs::set_permissions(stand.path("copy.rig-arriving/new/a b"), PermissionsExt::from_mode(0o555)).unwrap();
-        fs::set_permissions(stand.path("copy.rig-arriving/new/a b/deep"), PermissionsExt::from_mode(0o750)).unwrap();
-        // Where not root may do everything, nothing could be taken from there.
-        fs::set_permissions(stand.path("copy.rig-arriving/new/a b"), PermissionsExt::from_mode(0o755)).unwrap();
-        stand.places();
+        stand.places("750\0./a b/deep\x00555\0./a b\0");
         assert_eq!([stand.read("a b/old"), stand.read("a b/deep/-x")], ["new", "x"]);
-        assert_eq!(Stand::mode(&stand.path("copy/a b")), 0o755);
+        assert_eq!(Stand::mode(&stand.path("copy/a b")), 0o555);
         assert_eq!(Stand::mode(&stand.path("copy/a b/deep")), 0o750);
         assert_eq!(fs::metadata(stand.path("copy/same")).unwrap().ino(), same);
         assert_eq!(fs::metadata(stand.path("copy")).unwrap().ino(), folder);
@@ -344,13 +373,37 @@ mod tests {
         stand.arrive("link-to-folder/x", "x");
         stand.arrive("folder", "a file as well");
         stand.arrive("file/y", "y");
-        stand.places();
+        stand.places("");
         assert_eq!([stand.read("link-to-file"), stand.read("folder")], ["a file", "a file as well"]);
         assert_eq!([stand.read("link-to-folder/x"), stand.read("file/y")], ["x", "y"]);
         assert_eq!(fs::read_link(stand.path("copy/link-to-link")).unwrap().to_str(), Some("file"));
         let left: Vec<_> =
             fs::read_dir(stand.path("elsewhere")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["file"], "nothing was put or removed where a link leads");
+    }
+
+    #[test]
+    fn work_is_what_makes_a_copy_up_to_date() {
+        let place = tempfile::tempdir().unwrap();
+        let source = Utf8Path::from_path(place.path()).unwrap();
+        for path in ["shut/file", "ignored/file", "gone"] {
+            fs::create_dir_all(source.join(path).parent().unwrap()).unwrap();
+            fs::write(source.join(path), path).unwrap();
+        }
+        fs::set_permissions(source.join("shut"), PermissionsExt::from_mode(0o555)).unwrap();
+        let first = Work::of(source, "").unwrap().unwrap();
+        assert!(
+            first.removed.is_empty() && first.rights.ends_with("555\0./shut\x00755\0./ignored\0"),
+            "{}",
+            first.rights
+        );
+        assert!(Work::of(source, &first.text).unwrap().is_none());
+        fs::remove_file(source.join("gone")).unwrap();
+        fs::write(source.join(".rigignore"), "ignored\n").unwrap();
+        let second = Work::of(source, &first.text).unwrap().unwrap();
+        assert_eq!(second.removed, "./gone\0", "what is ignored now is the machine's own");
+        assert_eq!(second.changed, [".rigignore"]);
+        fs::set_permissions(source.join("shut"), PermissionsExt::from_mode(0o755)).unwrap();
     }
 
     #[test]

@@ -49,6 +49,12 @@ impl Listing {
         self.entries.contains_key(path)
     }
 
+    /// The permissions of a folder in it; those that most have, where this host knows no permissions.
+    pub(super) fn folder_mode(&self, path: &Utf8Path) -> Option<u32> {
+        let rights: u32 = self.entries.get(path)?.strip_prefix("d ")?.parse().ok()?;
+        Some(if cfg!(unix) { rights & 0o7777 } else { 0o755 })
+    }
+
     /// What has to be done to a copy of `old`.
     pub(super) fn since(&self, old: &Self) -> Difference {
         let stays =

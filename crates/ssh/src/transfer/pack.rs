@@ -18,6 +18,18 @@ const READ: usize = 256 << 10;
 /// The mode of a file that is made of bytes, unless the caller says otherwise.
 const PLAIN: u32 = 0o644;
 
+/// All rights of a folder's owner.
+const OWNERS: u32 = 0o700;
+
+/// Rights that are not those of this host.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rights {
+    /// Those of the file or folder itself, not of what is in it.
+    pub(super) mode: Option<u32>,
+    /// Whether owners may write into all folders.
+    pub(super) open: bool,
+}
+
 /// What will be sent, in this order.
 pub(super) struct Parcel {
     items: Vec<Item>,
@@ -109,15 +121,19 @@ impl Parcel {
         Ok(())
     }
 
-    /// Writes the archive. `mode` is for the file or folder itself, not for what is in it.
-    pub(super) fn write(self, out: impl Write, mode: Option<u32>, sent: &Arc<AtomicU64>) -> Result<()> {
+    /// Writes the archive.
+    pub(super) fn write(self, out: impl Write, rights: Rights, sent: &Arc<AtomicU64>) -> Result<()> {
         let mut archive = Builder::new(out);
         for (index, item) in self.items.into_iter().enumerate() {
-            let mode = mode.filter(|_| index == 0);
+            let mode = rights.mode.filter(|_| index == 0);
             match item.what {
                 What::Folder(path) => {
                     let metadata = fs_err::metadata(&path).map_err(reading(&path))?;
                     let mut header = header(&metadata, mode);
+                    if rights.open {
+                        let own = header.mode().map_err(reading(&path))?;
+                        header.set_mode(own | OWNERS);
+                    }
                     archive.append_data(&mut header, &item.name, io::empty()).map_err(reading(&path))?;
                 }
                 What::Link(target, path) => {

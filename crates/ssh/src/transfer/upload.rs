@@ -1,6 +1,6 @@
 //! To a machine.
 
-use super::pack::Parcel;
+use super::pack::{Parcel, Rights};
 use super::pipe::writer;
 use super::script::{RECEIVE, RemotePath, command};
 use crate::{ExecCommand, Outcome, Result, Session, SshError};
@@ -36,6 +36,8 @@ pub struct UploadOptions {
     pub owner: Option<String>,
     /// Whether to unpack as root, through `sudo -n`.
     pub sudo: bool,
+    /// Whether whoever unpacks them may write into all folders, whatever their rights here: things are to be taken out again.
+    pub open: bool,
     /// Files and folders of this name are left out, wherever they are in a folder that is sent.
     pub leave_out: Option<String>,
 }
@@ -74,8 +76,8 @@ pub async fn upload(
     let sent = Arc::new(AtomicU64::new(0));
     let (out, mut pieces) = writer();
     let pack = on_a_thread({
-        let (sent, mode) = (Arc::clone(&sent), options.mode);
-        move || parcel.write(out, mode, &sent)
+        let (sent, rights) = (Arc::clone(&sent), Rights { mode: options.mode, open: options.open });
+        move || parcel.write(out, rights, &sent)
     });
     let send = async move {
         let Some(mut stdin) = stdin else { return };
