@@ -5,12 +5,14 @@ mod briefing;
 mod dialer;
 mod enrol;
 mod machine_log;
+mod needs;
 mod publishing;
 mod put;
 mod script;
 mod well_known;
 
+pub use access::Access;
 pub(crate) use access::blocking;
-pub(crate) use access::brings_folders;
-pub use access::{Access, Provisioning};
+pub use needs::Provisioning;
+pub(crate) use needs::brings_folders;
 pub(crate) use script::sudo;

@@ -3,6 +3,7 @@
 
 mod copy;
 mod listing;
+mod programs;
 mod watch;
 
 pub use listing::{Listing, list};
