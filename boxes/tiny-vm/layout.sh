@@ -96,6 +96,10 @@ chmod 700 home/rig
 : >etc/machine-id
 
 mv "$root/boot/vmlinuz" boot/
+if [ -d "$root/usr/lib/systemd/boot" ]; then
+    mkdir -p usr/lib/systemd
+    mv "$root/usr/lib/systemd/boot" usr/lib/systemd/
+fi
 mv "$root/usr/lib/modules" usr/lib/ 2>/dev/null || mv "$root/lib/modules" usr/lib/
 # mmdebstrap removes this file itself, and fails without it.
 mkdir -p etc/apt/apt.conf.d

@@ -14,6 +14,12 @@ package=$(apt-cache depends "linux-image-cloud-$arch" | sed -n 's/.*Depends: \(l
 # As the user that it is run by: nobody else may write where the package lies until it is unpacked.
 apt-get -o APT::Sandbox::User=root download -q "$package" >&2
 dpkg-deb --fsys-tarfile ./linux-image-*.deb | tar -x -C "$root" --keep-directory-symlink --exclude=./usr/share
+# The boot loader for machines whose firmware has to find the kernel. Debian has it since version 12; QEMU needs none.
+if [ -n "$(apt-cache pkgnames systemd-boot-efi)" ]; then
+    apt-get -o APT::Sandbox::User=root download -q systemd-boot-efi >&2
+    dpkg-deb --fsys-tarfile ./systemd-boot-efi_*.deb |
+        tar -x -C "$root" --keep-directory-symlink --wildcards './usr/lib/systemd/boot/efi/systemd-boot*.efi'
+fi
 cd "$root"
 mv boot/vmlinuz-* boot/vmlinuz
 rm -f boot/config-* boot/System.map-*

@@ -233,3 +233,45 @@ fn a_stored_box_that_is_not_there_is_said_with_what_gets_it() {
     assert!(refused.stderr.contains("lab/tiny"), "{}", refused.stderr);
     assert!(refused.stderr.contains("rig box add lab/tiny"), "{}", refused.stderr);
 }
+
+const OWN: &str = r#"
+box "tiny-vm" { bootstrap "bookworm" { tiny; }; }
+topology "lab" idiom="mutable" {
+    defaults { provider "virtualbox"; box "tiny-vm"; limits memory="256MiB" cpus=1; ready-timeout "15m"; }
+    machine "web" {
+        shell "site" inline="hostname >/srv/hello"
+    }
+    machine "client"
+}
+"#;
+
+/// Debian's kernel takes four to five minutes from UEFI to a login in VirtualBox's interpreter.
+#[test]
+#[ignore = "takes ten minutes"]
+fn boxes_that_rig_makes_boot_by_themselves() {
+    let virtualbox = VirtualBox::new("vbox-own", OWN);
+    let lab = &virtualbox.lab;
+    lab.ok(&["up"]);
+    // What the seed said: name, key, addresses and neighbours.
+    assert_eq!(virtualbox.shell("web", "cat /srv/hello"), "web\n");
+    assert_eq!(lab.ok(&["ssh", "web", "-c", "id -un"]).stdout, "rig\n");
+    virtualbox.shell("client", "ping -c 1 -w 20 web");
+
+    // A snapshot has the disk and not the seed.
+    lab.ok(&["snapshot", "save", "before", "web"]);
+    virtualbox.shell("web", "echo changed >/srv/hello; sync");
+    lab.ok(&["snapshot", "restore", "before", "-f", "web"]);
+    assert_eq!(virtualbox.shell("web", "cat /srv/hello"), "web\n");
+
+    // The keys in the seed are this workspace's alone.
+    lab.ok(&["halt"]);
+    let package = lab.run(&["package", "web", "-o", "web.box"]);
+    assert!(
+        package.code == 1 && package.stderr.contains("it reads from a disk of rig's who it is"),
+        "{}",
+        package.stderr
+    );
+
+    lab.ok(&["destroy", "-f"]);
+    assert_eq!(virtualbox.left(), Vec::<String>::new());
+}

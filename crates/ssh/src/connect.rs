@@ -1,6 +1,6 @@
 //! Connecting: attempts, repeated until one works, the deadline passes or there is no hope.
 
-use crate::greeting::Greeted;
+use crate::greeting::{Greeted, Pace, SILENT};
 use crate::session::Settings;
 use crate::{Credentials, Dialer, HostKey, Result, Session, SshError, wire::Wire};
 use russh::client::{Config, DisconnectReason, Handler, connect_stream};
@@ -83,12 +83,15 @@ impl Settings {
         let place = self.dialer.place();
         let log = Log::default();
         let attempts = async {
-            let mut pause = SHORTEST;
+            let (mut pause, mut pace) = (SHORTEST, Pace::FIRST);
             loop {
-                match timeout(ATTEMPT, self.attempt(&log)).await.unwrap_or_else(|_| Err(log.too_slow())) {
+                match timeout(ATTEMPT, self.attempt(&log, pace)).await.unwrap_or_else(|_| Err(log.too_slow())) {
                     Ok(session) => return Ok(session),
                     Err(Trouble::Final(error)) => return Err(error),
                     Err(Trouble::Passing(why)) => {
+                        if why == SILENT {
+                            pace = pace.slower();
+                        }
                         waiting(&why);
                         log.failed(why);
                     }
@@ -107,8 +110,8 @@ impl Settings {
         }
     }
 
-    async fn attempt(&self, log: &Log) -> std::result::Result<Session, Trouble> {
-        let greeted = Greeted::wait(&*self.dialer, log).await?;
+    async fn attempt(&self, log: &Log, pace: Pace) -> std::result::Result<Session, Trouble> {
+        let greeted = Greeted::wait(&*self.dialer, log, pace).await?;
         log.now("exchanging keys");
         let link = Link::default();
         // An attempt that is given up must take russh's task with it.

@@ -24,6 +24,29 @@ const SILENCE: Duration = Duration::from_millis(500);
 /// Time for each of the later ones, from dialling on.
 const LATER: Duration = Duration::from_secs(2);
 
+/// What is said of a server that accepts and stays silent.
+pub(crate) const SILENT: &str = "it accepted the connection, but sent no SSH greeting";
+
+/// How patient an attempt is with a silent server: both times of the later connections are multiplied by it.
+///
+/// Each connection costs a server a process. One that takes seconds for that would never come to the end of all that were given up
+/// meanwhile, so that each attempt that nobody greeted makes the next one knock less often and wait for longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pace(u32);
+
+impl Pace {
+    /// With a server of which nothing is known.
+    pub(crate) const FIRST: Self = Self(1);
+
+    /// At its slowest, two later connections begin in the time of the first.
+    const SLOWEST: Self = Self(16);
+
+    /// For the attempt after one on which nothing was said.
+    pub(crate) fn slower(self) -> Self {
+        Self((self.0 * 2).min(Self::SLOWEST.0))
+    }
+}
+
 /// The largest part of the first words that is read at once, in bytes: RFC 4253 allows 255 for the line with the version.
 const WORDS: usize = 256;
 
@@ -35,15 +58,15 @@ pub(crate) struct Greeted {
 
 impl Greeted {
     /// Connects and waits for the first words. The first connection decides over failure: it has the longest time.
-    pub(crate) async fn wait(dialer: &dyn Dialer, log: &Log) -> Result<Self, Trouble> {
+    pub(crate) async fn wait(dialer: &dyn Dialer, log: &Log, pace: Pace) -> Result<Self, Trouble> {
         log.now("opening a connection");
         let too_long = || Trouble::Passing(format!("no connection within {} seconds", GREETING.as_secs()));
         let connection = timeout(GREETING, dial(dialer)).await.map_err(|_| too_long())??;
-        log.now("it accepted the connection, but sent no SSH greeting");
+        log.now(SILENT);
         let first = async { timeout(GREETING, hear(connection)).await };
         tokio::pin!(first);
         let mut later = FuturesUnordered::new();
-        let mut pause = SILENCE;
+        let mut pause = SILENCE * pace.0;
         let again = sleep(pause);
         tokio::pin!(again);
         loop {
@@ -57,7 +80,7 @@ impl Greeted {
                     Ok(heard) => return heard,
                 },
                 () = &mut again, if dialer.is_forwarded() => {
-                    later.push(timeout(LATER, async { hear(dial(dialer).await?).await }));
+                    later.push(timeout(LATER * pace.0, async { hear(dial(dialer).await?).await }));
                     pause = pause * 5 / 4;
                     again.as_mut().reset(Instant::now() + pause);
                 }
@@ -127,7 +150,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_later_connection_is_heard_where_the_first_stays_silent() {
         let began = tokio::time::Instant::now();
-        let Ok(greeted) = Greeted::wait(&Forwarder::new(3), &Log::default()).await else { panic!("not heard") };
+        let Ok(greeted) = Greeted::wait(&Forwarder::new(3), &Log::default(), Pace::FIRST).await else {
+            panic!("not heard")
+        };
         assert_eq!(greeted.said, "SSH-2.0-x\r\n");
         // Timers are rounded up to milliseconds.
         let pauses = 500 + 625 + 781;
@@ -137,14 +162,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_connection_is_enough_for_a_server_that_speaks() {
         let forwarder = Forwarder::new(0);
-        assert!(Greeted::wait(&forwarder, &Log::default()).await.is_ok());
+        assert!(Greeted::wait(&forwarder, &Log::default(), Pace::FIRST).await.is_ok());
         assert_eq!(forwarder.dialled.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_server_that_nothing_stands_before_is_asked_once() {
         let forwarder = Forwarder { known: false, ..Forwarder::new(1) };
-        assert!(Greeted::wait(&forwarder, &Log::default()).await.is_err());
+        assert!(Greeted::wait(&forwarder, &Log::default(), Pace::FIRST).await.is_err());
         assert_eq!(forwarder.dialled.load(Ordering::Relaxed), 1);
     }
 
@@ -152,11 +177,54 @@ mod tests {
     async fn silence_ends_with_the_first_connections_time() {
         let began = tokio::time::Instant::now();
         let forwarder = Forwarder::new(usize::MAX);
-        let Err(Trouble::Passing(why)) = Greeted::wait(&forwarder, &Log::default()).await else { panic!("heard") };
-        assert_eq!(why, "it accepted the connection, but sent no SSH greeting");
+        let Err(Trouble::Passing(why)) = Greeted::wait(&forwarder, &Log::default(), Pace::FIRST).await else {
+            panic!("heard")
+        };
+        assert_eq!(why, SILENT);
         assert_eq!(began.elapsed(), GREETING);
         for end in forwarder.ends.lock().await.iter_mut() {
             assert_eq!(end.read(&mut [0]).await.unwrap(), 0, "a connection is left");
+        }
+    }
+    /// A server that takes so long for each connection, one after the other.
+    struct Slow {
+        each: Duration,
+        free_at: Mutex<Instant>,
+    }
+
+    #[async_trait]
+    impl Dialer for Slow {
+        async fn dial(&self) -> Result<Box<dyn Connection>, DialError> {
+            let (near, mut far) = duplex(1024);
+            let mut free_at = self.free_at.lock().await;
+            *free_at = (*free_at).max(Instant::now()) + self.each;
+            let when = *free_at;
+            tokio::spawn(async move {
+                tokio::time::sleep_until(when).await;
+                // Whoever gave up has cost the time all the same.
+                let _ = far.write_all(b"SSH-2.0-x\r\n").await;
+            });
+            Ok(Box::new(near))
+        }
+
+        fn place(&self) -> String {
+            "here".to_owned()
+        }
+
+        fn is_forwarded(&self) -> bool {
+            true
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_server_comes_to_its_greeting() {
+        let slow = Slow { each: Duration::from_secs(3), free_at: Mutex::new(Instant::now() + GREETING) };
+        let mut pace = Pace::FIRST;
+        let mut attempts = 1;
+        while Greeted::wait(&slow, &Log::default(), pace).await.is_err() {
+            pace = pace.slower();
+            attempts += 1;
+            assert!(attempts < 20, "it never speaks");
         }
     }
 }

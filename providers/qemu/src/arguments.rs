@@ -8,17 +8,12 @@ use crate::{
     record::{Record, Run},
 };
 use camino::Utf8Path;
+use rig_hypervisor::image::{self, RootDisk};
 use rig_model::{Bytes, Protocol};
 use std::net::Ipv4Addr;
 
 /// Memory in bytes where the file gives none: enough for an installation with apt, and for little else.
 pub(crate) const MEMORY: Bytes = Bytes(512 << 20);
-
-/// What the kernel is told. One that panics ends the machine at once instead of waiting for somebody.
-const KERNEL: &str = "root=/dev/vda rw quiet panic=-1 init=/usr/local/sbin/vm-init";
-
-/// The kernel's name of the board's serial port.
-const CONSOLE: &str = if cfg!(target_arch = "aarch64") { "ttyAMA0" } else { "ttyS0" };
 
 /// The board. Measured on QEMU 7.2 under emulation: `pc` reaches a login in 6.1 s, `q35` in 9.6 s.
 const BOARD: &str = if cfg!(target_arch = "aarch64") { "virt" } else { "pc" };
@@ -69,7 +64,10 @@ impl Start<'_> {
             Boot::Kernel => {
                 words.pair("-kernel", self.of_box.kernel());
                 words.pair("-initrd", self.of_box.initrd());
-                words.pair("-append", format!("console={CONSOLE} {KERNEL}{}", self.accelerator.kernel()));
+                words.pair(
+                    "-append",
+                    format!("{}{}", image::kernel_options(RootDisk::VirtioBlk), self.accelerator.kernel()),
+                );
             }
             Boot::CloudImage | Boot::Stored => {
                 if let Some(firmware) = self.firmware {

@@ -3,7 +3,6 @@
 use crate::{
     QemuProvider,
     boot::Boot,
-    image,
     layout::{self, BoxPlace},
     programs,
     record::Record,
@@ -11,15 +10,15 @@ use crate::{
 use async_trait::async_trait;
 use camino::Utf8Path;
 use jiff::Timestamp;
-use rig_hypervisor::{Lock, files};
+use rig_hypervisor::{
+    Lock, files,
+    image::{self, Kernel, RootDisk},
+};
 use rig_model::{BoxName, Bytes, Digest, ObservedBox, Progress};
 use rig_provider_api::{BoxTag, BuildRequest, ByteStream, Context, Images, ProviderError, Result, StoredFiles};
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
 use tokio::process::Command;
-
-/// The size of a disk, in bytes. It takes what is in it; the rest is room for machines.
-pub(crate) const SIZE: Bytes = Bytes(16 << 30);
 
 /// The formats of disks that others made, and the one that boxes are kept in.
 const FORMATS: [&str; 2] = [DISK_FORMAT, "raw"];
@@ -168,6 +167,17 @@ impl Fresh {
     }
 }
 
+/// Writes what boots a box beside its disk, where QEMU reads it.
+async fn keep(cx: &Context, doing: &str, place: &BoxPlace, kernel: Kernel) -> Result<()> {
+    let (path, working) = (place.clone(), doing.to_owned());
+    let write = files::blocking(doing, move || {
+        let failed = |error: std::io::Error| ProviderError::failed(&*working, error);
+        fs_err::write(path.kernel(), &kernel.kernel).map_err(failed)?;
+        fs_err::write(path.initrd(), &kernel.initrd).map_err(failed)
+    });
+    cx.run(doing, write).await
+}
+
 /// How much can still be written where a file is to be.
 fn free_space(file: &Utf8Path, doing: &str) -> Result<Bytes> {
     let folder = file.parent().unwrap_or(file);
@@ -197,7 +207,11 @@ impl Images for QemuProvider {
     async fn import(&self, cx: &Context, tag: &BoxTag, root: ByteStream) -> Result<()> {
         let doing = format!("making box {}", tag.name);
         let fresh = self.fresh(cx, &doing, tag).await?;
-        let made = image::make(cx, &fresh.making, root, SIZE).await;
+        let made = image::make(cx, &fresh.making.disk(), RootDisk::VirtioBlk, root, image::SIZE).await;
+        let made = match made {
+            Ok(kernel) => keep(cx, &doing, &fresh.making, kernel).await,
+            Err(error) => Err(error),
+        };
         fresh.finish(&doing, Boot::Kernel, made).await
     }
 

@@ -4,47 +4,13 @@ use crate::{
     QemuProvider,
     boot::Boot,
     hosts::{guest, guests},
-    layout::MachinePlace,
     record::Record,
 };
 use async_trait::async_trait;
-use rig_hypervisor::{Guest, Lock, files, hosts, hosts_file, knows_all, neighbours};
+use rig_hypervisor::{Guest, Keys, Lock, files, hosts, hosts_file, knows_all, neighbours};
 use rig_model::{MachineId, MachineState};
-use rig_provider_api::{
-    Briefing, CardAddress, Context, Door, DoorKeys, Doors, KnownBy, MachineRef, ProviderError, Result,
-};
-use serde::{Deserialize, Serialize};
+use rig_provider_api::{Briefing, CardAddress, Context, Door, DoorKeys, Doors, KnownBy, MachineRef, Result};
 use std::net::{Ipv4Addr, SocketAddr};
-use zeroize::{Zeroize, Zeroizing};
-
-/// The keys of a machine, as they lie on disk for their owner alone.
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Keys {
-    pub(crate) user: String,
-    pub(crate) authorized_key: String,
-    pub(crate) host_key: String,
-    pub(crate) public_host_key: String,
-}
-
-impl Drop for Keys {
-    fn drop(&mut self) {
-        self.host_key.zeroize();
-    }
-}
-
-impl Keys {
-    /// The keys of a machine; nothing before it was given any.
-    pub(crate) fn load(place: &MachinePlace) -> Result<Option<Self>> {
-        let path = place.keys();
-        let Some(text) = files::read(&path)?.map(Zeroizing::new) else { return Ok(None) };
-        serde_json::from_str(&text).map(Some).map_err(|error| ProviderError::failed(format!("reading {path}"), error))
-    }
-
-    fn save(&self, place: &MachinePlace) -> Result<()> {
-        let text = Zeroizing::new(serde_json::to_string_pretty(self).unwrap_or_default());
-        files::write(&place.keys(), text.as_bytes())
-    }
-}
 
 #[async_trait]
 impl Doors for QemuProvider {
@@ -60,18 +26,7 @@ impl Doors for QemuProvider {
         let (place, keys) = (self.layout.machine(machine), keys.clone());
         let work = files::blocking(&doing, move || {
             let _held = lock;
-            let mut own = Keys {
-                user: keys.user,
-                authorized_key: keys.authorized_key,
-                host_key: keys.host_key.to_string(),
-                public_host_key: keys.public_host_key,
-            };
-            if let Some(known) = Keys::load(&place)? {
-                own.host_key.zeroize();
-                own.host_key.clone_from(&known.host_key);
-                own.public_host_key.clone_from(&known.public_host_key);
-            }
-            own.save(&place)
+            Keys::renew(&place.keys(), keys)
         });
         cx.run(&doing, work).await
     }
@@ -88,7 +43,7 @@ impl Doors for QemuProvider {
         }
         let Some(run) = &record.run else { return Ok(None) };
         let place = self.layout.machine(machine);
-        let keys = cx.run(&doing, files::blocking(&doing, move || Keys::load(&place))).await?;
+        let keys = cx.run(&doing, files::blocking(&doing, move || Keys::load(&place.keys()))).await?;
         let known = match record.boot {
             Boot::Kernel | Boot::CloudImage => {
                 KnownBy::Given(keys.map(|keys| keys.public_host_key.clone()).into_iter().collect())

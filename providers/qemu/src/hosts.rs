@@ -1,12 +1,7 @@
 //! What a machine knows of itself and of its neighbours, and the disk that tells it.
 
-use crate::{
-    boot::Boot,
-    doors::Keys,
-    record::Record,
-    seed::{Card, Seed},
-};
-use rig_hypervisor::Guest;
+use crate::{boot::Boot, record::Record};
+use rig_hypervisor::{Card, Guest, Keys, Seed};
 use rig_model::Hasher;
 use rig_provider_api::{ProviderError, Result};
 use std::net::Ipv4Addr;

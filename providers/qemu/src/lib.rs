@@ -12,7 +12,6 @@ mod doors;
 mod firmware;
 mod forwards;
 mod hosts;
-mod image;
 mod layout;
 mod life;
 mod monitor;
@@ -23,7 +22,6 @@ mod programs;
 mod provider;
 mod record;
 mod running;
-mod seed;
 mod snapshots;
 mod suspension;
 

@@ -4,17 +4,16 @@ use crate::{
     QemuProvider,
     arguments::MEMORY,
     boot::Boot,
-    boxes::{BoxRecord, SIZE},
+    boxes::BoxRecord,
     disk::virtual_size,
     firmware::Firmware,
     layout,
     network::Multicast,
     programs,
     record::{NetworkCard, Record},
-    seed::Card,
 };
 use jiff::Timestamp;
-use rig_hypervisor::{Lock, files};
+use rig_hypervisor::{Card, Lock, files, image::SIZE};
 use rig_model::{MilliCpus, ResolvedMachine};
 use rig_provider_api::{Context, MachineRef, ProviderError, Result};
 use std::net::Ipv4Addr;

@@ -4,11 +4,10 @@ use crate::{
     boot::Boot,
     firmware::Firmware,
     layout::{self, MachinePlace},
-    seed::Card,
 };
 use camino::Utf8Path;
 use jiff::Timestamp;
-use rig_hypervisor::files;
+use rig_hypervisor::{Card, files};
 use rig_model::{Bytes, Digest, Exit, Field, MachineId, MilliCpus, Name, PublishedPort};
 use rig_provider_api::{ProviderError, Result};
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,6 @@ use crate::{
     QemuProvider,
     arguments::Start,
     boot::Boot,
-    doors::Keys,
     firmware::{self, Firmware},
     hosts::{guest, guests, seed},
     programs,
@@ -12,7 +11,7 @@ use crate::{
     record::{Record, Run},
 };
 use jiff::Timestamp;
-use rig_hypervisor::{Lock, files, free_port, neighbours};
+use rig_hypervisor::{Keys, Lock, files, free_port, neighbours};
 use rig_model::{Exit, MachineState, PublishedPort};
 use rig_provider_api::{Context, MachineRef, ProviderError, Result, StopMode};
 use std::time::Duration;
@@ -149,7 +148,7 @@ impl QemuProvider {
                     let all = Record::of(&machines, &planned.workspace)?;
                     let (own, guests) = (guest(&planned), guests(&all));
                     let told = neighbours(&own, &guests).map(|other| other.id.clone()).collect();
-                    let keys = Keys::load(&place)?;
+                    let keys = Keys::load(&place.keys())?;
                     files::write(&place.seed(), &seed(&planned, keys.as_ref(), &all)?)?;
                     Run {
                         started: Timestamp::now(),

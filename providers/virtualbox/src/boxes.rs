@@ -1,7 +1,8 @@
-//! Boxes as masters: machines that were imported from stored boxes, never run, with the snapshot that the disks of machines lie over.
+//! Boxes as masters: machines that were imported from stored boxes or made of root file systems, never run, with the snapshot that the
+//! disks of machines lie over.
 
 use crate::{
-    label::{BOX, BoxLabel, FORMAT, MachineLabel, text},
+    label::{BOX, BoxLabel, MachineLabel, format, text},
     layout::{self, Place},
     life::BASE,
     observe::Found,
@@ -13,14 +14,14 @@ use crate::{
 use async_trait::async_trait;
 use camino::Utf8Path;
 use jiff::Timestamp;
-use rig_hypervisor::files;
+use rig_hypervisor::{Lock, files};
 use rig_model::{BoxName, Bytes, Digest, ObservedBox, Progress};
 use rig_provider_api::{
     BoxTag, BuildRequest, ByteStream, Context, Images, Introduction, ProviderError, Result, StoredFiles,
 };
 
 /// How many cards every machine has.
-const CARDS: u32 = 8;
+pub(crate) const CARDS: u32 = 8;
 
 /// The machine's description in boxes for VirtualBox.
 const OVF: &str = "box.ovf";
@@ -86,6 +87,37 @@ impl VirtualBoxProvider {
         }
     }
 
+    /// Makes room for a master: another one that is to be replaced goes, and what a call left that was cut. Nobody else makes or uses
+    /// one of its name while the lock is held.
+    async fn fresh(&self, cx: &Context, doing: &str, tag: &BoxTag, place: &Place) -> Result<Lock> {
+        self.prepare_folders(cx, doing).await?;
+        let of_box = self.hold(cx, doing, place).await?;
+        self.unused(cx, doing, &tag.image).await?;
+        if let Some(there) = self.master(cx, doing, place).await? {
+            self.childless(cx, doing, place).await?;
+            let identity = there.settings.map_or(there.identity, |settings| settings.uuid);
+            self.purge(cx, doing, place, &identity).await?;
+        }
+        Ok(of_box)
+    }
+
+    /// Writes down what a master is of. Last: what has no label was never finished.
+    async fn finish_master(
+        &self,
+        cx: &Context,
+        doing: &str,
+        (place, identity): (&Place, &str),
+        tag: &BoxTag,
+        seeded: bool,
+    ) -> Result<()> {
+        let folder = place.folder.clone();
+        let size = cx.run(doing, files::blocking(doing, move || taken(&folder))).await?;
+        let BoxTag { name, digest, parent, .. } = tag.clone();
+        let label = BoxLabel { format: format(seeded), name, digest, parent, size, created: Timestamp::now(), seeded };
+        let label = words(["setextradata", identity, BOX, &text(&label)]);
+        self.runner.run_patiently(cx, doing, &label).await.map(drop)
+    }
+
     /// What was begun of a master.
     async fn master(&self, cx: &Context, doing: &str, place: &Place) -> Result<Option<Found>> {
         let place = place.clone();
@@ -132,11 +164,13 @@ impl Images for VirtualBoxProvider {
         self.masters(cx, &registry).await
     }
 
-    async fn import(&self, _: &Context, tag: &BoxTag, _: ByteStream) -> Result<()> {
+    async fn import(&self, cx: &Context, tag: &BoxTag, root: ByteStream) -> Result<()> {
         let doing = format!("making box {}", tag.name);
-        Err(ProviderError::failed(doing, "VirtualBox boots no root file systems yet").hinted(
-            "name a stored box: `stored \"debian/bookworm64\"`; or use provider \"qemu\", which boots such boxes",
-        ))
+        let place = self.layout.master(&tag.image);
+        let _of_box = self.fresh(cx, &doing, tag, &place).await?;
+        let identity = self.begin(cx, &doing, &place).await?;
+        self.make_master(cx, &doing, (&place, &identity), root).await?;
+        self.finish_master(cx, &doing, (&place, &identity), tag, true).await
     }
 
     async fn build(&self, _: &Context, request: BuildRequest) -> Result<()> {
@@ -156,16 +190,8 @@ impl Images for VirtualBoxProvider {
             return Err(ProviderError::failed(doing, "VirtualBox makes no machines of cloud images yet")
                 .hinted("give the box's machines `provider \"qemu\"`, or name a stored box"));
         }
-        self.prepare_folders(cx, &doing).await?;
         let place = self.layout.master(&tag.image);
-        let _of_box = self.hold(cx, &doing, &place).await?;
-        self.unused(cx, &doing, &tag.image).await?;
-        if let Some(there) = self.master(cx, &doing, &place).await? {
-            // Another one that is to be replaced, or what a call left that was cut.
-            self.childless(cx, &doing, &place).await?;
-            let identity = there.settings.map_or(there.identity, |settings| settings.uuid);
-            self.purge(cx, &doing, &place, &identity).await?;
-        }
+        let _of_box = self.fresh(cx, &doing, tag, &place).await?;
         // The import gives it an identity of its own; this one says that something was begun.
         self.begin(cx, &doing, &place).await?;
         cx.progress(Progress::step("importing its disks"));
@@ -205,12 +231,7 @@ impl Images for VirtualBoxProvider {
         modify.extend(words(["--vrde", "off"]));
         self.runner.run_patiently(cx, &doing, &modify).await?;
         self.runner.run_patiently(cx, &doing, &words(["snapshot", &imported.uuid, "take", BASE])).await?;
-        let folder = place.folder.clone();
-        let size = cx.run(&doing, files::blocking(&doing, move || taken(&folder))).await?;
-        let BoxTag { name, digest, parent, .. } = tag.clone();
-        let label = BoxLabel { format: FORMAT, name, digest, parent, size, created: Timestamp::now() };
-        let label = words(["setextradata", &imported.uuid, BOX, &text(&label)]);
-        self.runner.run_patiently(cx, &doing, &label).await.map(drop)
+        self.finish_master(cx, &doing, (&place, &imported.uuid), tag, false).await
     }
 
     async fn remove(&self, cx: &Context, image: &str) -> Result<()> {

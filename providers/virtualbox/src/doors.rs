@@ -1,17 +1,30 @@
-//! How machines are entered: boxes come from somewhere else, with a host key of their own and the key that is published for them.
+//! How machines are entered: by the keys that they were given; or, where their box comes from somewhere else, by a host key of its
+//! own and the key that is published for such boxes.
 
 use crate::{briefing::briefing, provider::VirtualBoxProvider, run::Run, running::SSH_FORWARD};
 use async_trait::async_trait;
-use rig_hypervisor::{Guest, files, knows_all, neighbours};
+use rig_hypervisor::{Guest, Keys, files, knows_all, neighbours};
 use rig_model::{MachineId, MachineState};
 use rig_provider_api::{Briefing, Context, Door, DoorKeys, Doors, KnownBy, MachineRef, Result};
 use std::net::{Ipv4Addr, SocketAddr};
 
 #[async_trait]
 impl Doors for VirtualBoxProvider {
-    /// Nothing can be put into a box that its maker did not provide for.
-    async fn furnish(&self, _: &Context, _: &MachineRef, _: &DoorKeys) -> Result<()> {
-        Ok(())
+    /// Into a box that somebody else made nothing can be put that its maker did not provide for.
+    async fn furnish(&self, cx: &Context, machine: &MachineRef, keys: &DoorKeys) -> Result<()> {
+        let doing = format!("giving machine {machine} its keys");
+        let found = self.there(cx, &doing, machine).await?;
+        if !found.label.is_some_and(|label| label.seeded) {
+            return Ok(());
+        }
+        let _of_machine = self.hold(cx, &doing, &found.place).await?;
+        let found = self.there(cx, &doing, machine).await?;
+        if found.state(&self.recent(cx).await?) == Some(MachineState::Running) {
+            // What runs has read its keys.
+            return Ok(());
+        }
+        let (place, keys) = (found.place, keys.clone());
+        cx.run(&doing, files::blocking(&doing, move || Keys::renew(&place.keys(), keys))).await
     }
 
     async fn door(&self, cx: &Context, machine: &MachineRef) -> Result<Option<Door>> {
@@ -20,8 +33,15 @@ impl Doors for VirtualBoxProvider {
             return Ok(None);
         }
         let port = found.settings.and_then(|settings| settings.forwards.get(SSH_FORWARD).copied());
-        let address = port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        Ok(address.map(|address| Door { address, known: KnownBy::FirstContact }))
+        let Some(port) = port else { return Ok(None) };
+        let known = if found.label.is_some_and(|label| label.seeded) {
+            let (doing, place) = (format!("reading the keys of machine {machine}"), found.place);
+            let keys = cx.run(&doing, files::blocking(&doing, move || Keys::load(&place.keys()))).await?;
+            KnownBy::Given(keys.map(|keys| keys.public_host_key.clone()).into_iter().collect())
+        } else {
+            KnownBy::FirstContact
+        };
+        Ok(Some(Door { address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), known }))
     }
 
     async fn unaware(&self, cx: &Context, machine: &MachineRef) -> Result<Vec<MachineId>> {

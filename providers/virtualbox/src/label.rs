@@ -12,7 +12,12 @@ pub(crate) const MACHINE: &str = "rig/machine";
 pub(crate) const BOX: &str = "rig/box";
 
 /// The version of both forms. A newer one is refused: another rig wrote it.
-pub(crate) const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// The version in which something is written: what older ones cannot know is not shown to them.
+pub(crate) fn format(seeded: bool) -> u32 {
+    if seeded { FORMAT } else { 1 }
+}
 
 /// A machine as it was made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +45,9 @@ pub(crate) struct MachineLabel {
     /// How often it was brought back to a snapshot: each time it is another machine.
     #[serde(default)]
     pub(crate) restored: u32,
+    /// Whether a disk tells it at every start who it is; others are told when somebody is in.
+    #[serde(default)]
+    pub(crate) seeded: bool,
 }
 
 /// A card on a network.
@@ -61,7 +69,7 @@ pub(crate) struct LabelFolder {
     pub(crate) writable: bool,
 }
 
-/// A box that was imported.
+/// A box that was made or imported.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct BoxLabel {
     pub(crate) format: u32,
@@ -71,6 +79,9 @@ pub(crate) struct BoxLabel {
     /// What its disks take, in bytes.
     pub(crate) size: Bytes,
     pub(crate) created: Timestamp,
+    /// Whether its machines read a disk that tells them who they are.
+    #[serde(default)]
+    pub(crate) seeded: bool,
 }
 
 impl MachineLabel {

@@ -3,7 +3,8 @@
 //! ```text
 //! ROOT/
 //!   boxes/rig-box-NAME-DIGEST/                masters: what VirtualBox keeps of them
-//!   machines/WORKSPACE.TOPOLOGY.MACHINE/      what VirtualBox keeps of a machine, console.log, run.json
+//!   machines/WORKSPACE.TOPOLOGY.MACHINE/      what VirtualBox keeps of a machine, console.log, run.json; where it has a seed disk
+//!                                             keys.json, seed.vmdk, seed-flat.vmdk
 //!   networks/WORKSPACE.TOPOLOGY.NETWORK.json
 //!   identities/NAME                           of machines and masters, written before they are made
 //!   locks/                                    of machines and boxes; empty files
@@ -158,6 +159,16 @@ impl Place {
     /// What VirtualBox writes about its present or last run.
     pub(crate) fn log(&self) -> Utf8PathBuf {
         self.folder.join("Logs").join("VBox.log")
+    }
+
+    /// The keys that it is given.
+    pub(crate) fn keys(&self) -> Utf8PathBuf {
+        self.folder.join("keys.json")
+    }
+
+    /// The disk that tells it who it is, as VirtualBox knows it, and the file with its bytes, which VirtualBox names so.
+    pub(crate) fn seed(&self) -> (Utf8PathBuf, Utf8PathBuf) {
+        (self.folder.join("seed.vmdk"), self.folder.join("seed-flat.vmdk"))
     }
 
     /// What its present or last run is known by.

@@ -1,7 +1,8 @@
-//! Machines as virtual machines of VirtualBox, through its program `VBoxManage`: linked clones of a master that was imported from a
+//! Machines as virtual machines of VirtualBox, through its program `VBoxManage`: linked clones of a master that was made of a
 //! box, whose extra data says whose they are. What they are doing is read from their settings files, which VirtualBox keeps up to
 //! date, so that a look at any number of machines runs two programs.
 
+mod bootstrap;
 mod boxes;
 mod briefing;
 mod console;
@@ -20,6 +21,7 @@ mod registry;
 mod run;
 mod runner;
 mod running;
+mod seed;
 mod settings;
 mod snapshots;
 mod suspension;

@@ -1,7 +1,7 @@
 //! Machines come and go.
 
 use crate::{
-    label::{self, FORMAT, LabelCard, LabelFolder, MACHINE, MachineLabel},
+    label::{self, BoxLabel, LabelCard, LabelFolder, MACHINE, MachineLabel},
     layout::Place,
     networks::Internal,
     observe::Found,
@@ -60,8 +60,16 @@ impl VirtualBoxProvider {
             ProviderError::failed(&doing, why).hinted("`rig box build` makes it anew")
         };
         // By their identities: another home may have machines of the same names.
-        let of_box = of_box.ok_or_else(gone)?.uuid;
-        let label = self.planned(cx, &doing, machine).await?;
+        let of_box = of_box.ok_or_else(gone)?;
+        let seeded = BoxLabel::of(&of_box)?.is_some_and(|of_box| of_box.seeded);
+        let of_box = of_box.uuid;
+        if seeded && machine.mounts.iter().any(|mount| matches!(mount, Mount::Bind { .. })) {
+            let why = "the kernel of boxes that rig makes cannot mount VirtualBox's shared folders";
+            return Err(ProviderError::failed(doing, why).hinted(
+                "give it a `stored` box with guest additions, or `provider \"qemu\"`, whose machines have copies",
+            ));
+        }
+        let label = self.planned(cx, &doing, machine, seeded).await?;
         let identity = self.begin(cx, &doing, &place).await?;
         cx.progress(rig_model::Progress::step("cloning its box"));
         let base = place.base.to_string();
@@ -102,6 +110,9 @@ impl VirtualBoxProvider {
             }
             self.runner.run_patiently(cx, &doing, &add).await?;
         }
+        if seeded {
+            self.attach_seed(cx, &doing, &place, &identity).await?;
+        }
         // Last: what has no label was never finished.
         self.write_label(cx, &doing, &identity, &label).await
     }
@@ -135,7 +146,13 @@ impl VirtualBoxProvider {
     }
 
     /// What is written of a machine that is about to be made.
-    async fn planned(&self, cx: &Context, doing: &str, machine: &ResolvedMachine) -> Result<MachineLabel> {
+    async fn planned(
+        &self,
+        cx: &Context,
+        doing: &str,
+        machine: &ResolvedMachine,
+        seeded: bool,
+    ) -> Result<MachineLabel> {
         let mut cards = Vec::new();
         for attachment in &machine.networks {
             let networks = self.layout.networks();
@@ -164,7 +181,7 @@ impl VirtualBoxProvider {
             writable,
         });
         Ok(MachineLabel {
-            format: FORMAT,
+            format: label::format(seeded),
             workspace: machine.workspace.clone(),
             id: machine.id.clone(),
             group: machine.group.clone(),
@@ -179,6 +196,7 @@ impl VirtualBoxProvider {
             created: Timestamp::now(),
             options: Options::read(&machine.options),
             restored: 0,
+            seeded,
         })
     }
 

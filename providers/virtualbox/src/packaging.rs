@@ -18,10 +18,21 @@ const OVF: &str = "box.ovf";
 
 #[async_trait]
 impl Packaging for VirtualBoxProvider {
+    async fn check(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
+        let doing = format!("exporting machine {machine}");
+        if !self.there(cx, &doing, machine).await?.label.is_some_and(|label| label.seeded) {
+            return Ok(());
+        }
+        let why = "it reads from a disk of rig's who it is, and boxes for others know that by themselves";
+        Err(ProviderError::failed(doing, why)
+            .hinted("make the machine of a `stored` box; the box of this one is made of its lines in the file"))
+    }
+
     async fn package(&self, cx: &Context, machine: &MachineRef, folder: &Utf8Path) -> Result<PackagedFiles> {
         let doing = format!("exporting machine {machine}");
         let place = self.there(cx, &doing, machine).await?.place;
         let _of_machine = self.hold(cx, &doing, &place).await?;
+        self.check(cx, machine).await?;
         let found = self.there(cx, &doing, machine).await?;
         let registry = self.recent(cx).await?;
         match found.state(&registry) {

@@ -56,6 +56,7 @@ impl VirtualBoxProvider {
         // What goes on knows what it was told; it may have been cut off since, so that it is told again.
         let run = match &found.run {
             Some(run) if state == MachineState::Suspended => Run { told: None, ended: None, ..run.clone() },
+            _ if label.seeded => Run { told: self.write_seed(cx, &doing, &found).await?, ..Run::begin() },
             _ => Run::begin(),
         };
         let (place, before) = (found.place.clone(), found.run.clone());

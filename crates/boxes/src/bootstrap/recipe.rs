@@ -74,9 +74,9 @@ const TINY_FILES: [File; 4] =
 const TINY_PACKAGES: [&str; 8] =
     ["busybox-static", "dropbear-bin", "kmod", "libc-bin", "libpam-modules", "openssh-sftp-server", "s6", "sudo"];
 
-/// What providers make of a root for virtual machines (`providers/qemu/src/image`: disk, journal, initrd). To be counted up when
+/// What providers make of a root for virtual machines (`providers/hypervisor/src/image`: disk, journal, initrd). To be counted up when
 /// they make another one of the same root, so that existing boxes are not taken for it.
-const MACHINE_FORM: &str = "machine/1";
+const MACHINE_FORM: &str = "machine/2";
 
 /// A file that hooks find in `$RIG_VM`: its name there, and its content.
 type File = (&'static str, &'static str);

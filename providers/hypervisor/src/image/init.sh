@@ -11,7 +11,6 @@ root=/dev/vda
 init=/sbin/init
 $b mount -t proc proc /proc
 read -r line </proc/cmdline
-$b umount /proc
 for word in $line; do
     case $word in
     root=*) root=${word#root=} ;;
@@ -19,12 +18,21 @@ for word in $line; do
     esac
 done
 tries=0
-until [ -b "$root" ]; do
+# Of several disks of one controller each is found in its own time: which of them is the first is chance.
+look() {
+    case $root in
+    LABEL=*) disk=$($b findfs "$root") ;;
+    *) disk=$root ;;
+    esac
+    [ -b "$disk" ]
+}
+until look 2>/dev/null; do
     tries=$((tries + 1))
     # The end of process 1 is the end of the machine, with these words on its console.
     [ $tries -le 50 ] || { echo "initrd: there is no root disk $root"; exit 1; }
     $b sleep 0.1
 done
-$b mount -t ext4 -o noatime "$root" /system || { echo "initrd: $root cannot be mounted"; exit 1; }
+$b umount /proc
+$b mount -t ext4 -o noatime "$disk" /system || { echo "initrd: $disk cannot be mounted"; exit 1; }
 $b mount -o move /dev /system/dev
 exec $b switch_root /system "$init"

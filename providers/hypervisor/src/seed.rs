@@ -23,34 +23,36 @@ const USER: u64 = 1000;
 
 /// One network card.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Card {
+pub struct Card {
     /// Its hardware address, by which the machine finds it.
-    pub(crate) mac: String,
+    pub mac: String,
     /// Its address.
-    pub(crate) ip: Ipv4Addr,
+    pub ip: Ipv4Addr,
     /// The length of its network's prefix.
-    pub(crate) prefix: u8,
+    pub prefix: u8,
     /// Where everything else is reached, if through this card.
-    pub(crate) gateway: Option<Ipv4Addr>,
+    pub gateway: Option<Ipv4Addr>,
 }
 
 /// What a machine is told.
 #[derive(Clone, Debug)]
-pub(crate) struct Seed<'a> {
+pub struct Seed<'a> {
     /// Another machine is another instance: what is done once for an instance is done again.
-    pub(crate) instance: &'a str,
-    pub(crate) hostname: &'a str,
+    pub instance: &'a str,
+    /// Its host name.
+    pub hostname: &'a str,
     /// Who may enter.
-    pub(crate) user: &'a str,
+    pub user: &'a str,
     /// With which key, as a line of OpenSSH.
-    pub(crate) authorized_key: &'a str,
+    pub authorized_key: &'a str,
     /// The private and the public half of the host key, in OpenSSH's forms.
-    pub(crate) host_key: (&'a str, &'a str),
-    pub(crate) cards: &'a [Card],
+    pub host_key: (&'a str, &'a str),
+    /// Its network cards.
+    pub cards: &'a [Card],
     /// Where names are asked.
-    pub(crate) nameserver: Ipv4Addr,
+    pub nameserver: Ipv4Addr,
     /// Its own name and those of other machines with their addresses.
-    pub(crate) hosts: &'a [(String, Ipv4Addr)],
+    pub hosts: &'a [(String, Ipv4Addr)],
 }
 
 impl Seed<'_> {
@@ -58,7 +60,7 @@ impl Seed<'_> {
     ///
     /// # Errors
     /// When it does not all fit.
-    pub(crate) fn image(&self) -> io::Result<Vec<u8>> {
+    pub fn image(&self) -> io::Result<Vec<u8>> {
         let mut disk = Cursor::new(vec![0; SIZE]);
         fatfs::format_volume(&mut disk, fatfs::FormatVolumeOptions::new().volume_label(LABEL))?;
         {
@@ -143,7 +145,7 @@ impl Seed<'_> {
     }
 
     fn hosts_file(&self) -> String {
-        rig_hypervisor::hosts_file(self.hosts)
+        crate::hosts_file(self.hosts)
     }
 }
 

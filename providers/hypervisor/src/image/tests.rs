@@ -1,13 +1,16 @@
 //! Disks and initrds from small archives, read back.
 
-use super::make;
-use crate::layout::BoxPlace;
+use super::{Kernel, RootDisk, boot_disk, kernel_options, make};
 use arcbox_ext4::{Reader, types::Inode};
 use camino::Utf8PathBuf;
 use futures_util::{StreamExt, stream};
 use rig_model::Bytes;
 use rig_provider_api::{Context, ProviderError};
-use std::{collections::BTreeMap, io, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::{self, Read as _},
+    time::Duration,
+};
 use tar::{Builder, EntryType, Header};
 
 /// A root file system that is being packed.
@@ -49,28 +52,32 @@ impl Root {
 }
 
 struct Folder {
-    place: BoxPlace,
+    disk: Utf8PathBuf,
     _guard: tempfile::TempDir,
 }
 
 fn folder() -> Folder {
     let guard = tempfile::tempdir().unwrap();
     let path = Utf8PathBuf::from_path_buf(guard.path().to_owned()).unwrap();
-    Folder { place: BoxPlace(path), _guard: guard }
+    Folder { disk: path.join("disk.img"), _guard: guard }
 }
 
 /// In pieces, as streams come.
-async fn made(folder: &Folder, archive: &[u8], size: u64) -> Result<(), ProviderError> {
+async fn made(folder: &Folder, archive: &[u8], size: u64) -> Result<Kernel, ProviderError> {
     let pieces: Vec<io::Result<bytes::Bytes>> = archive.chunks(700).map(|piece| Ok(piece.to_vec().into())).collect();
     let cx = Context::alone(Duration::from_secs(60));
-    make(&cx, &folder.place, stream::iter(pieces).boxed(), Bytes(size)).await
+    make(&cx, &folder.disk, RootDisk::VirtioBlk, stream::iter(pieces).boxed(), Bytes(size)).await
 }
 
 async fn disk_of(root: Root) -> (Folder, Reader) {
     let folder = folder();
     made(&folder, &root.0.into_inner().unwrap(), 1 << 30).await.unwrap();
-    let reader = Reader::new(folder.place.disk().as_std_path()).unwrap();
+    let reader = Reader::new(folder.disk.as_std_path()).unwrap();
     (folder, reader)
+}
+
+async fn kernel_of(root: Root) -> Kernel {
+    made(&folder(), &root.0.into_inner().unwrap(), 1 << 30).await.unwrap()
 }
 
 fn inode(reader: &mut Reader, path: &str) -> Inode {
@@ -115,7 +122,7 @@ async fn files_keep_what_they_are() {
     assert!(inode(&mut reader, "/usr/bin/ping").inline_xattrs.windows(10).any(|part| part == b"capability"));
     assert!(reader.exists("/dev") && !reader.exists("/dev/null"), "a kernel makes it");
     assert!(!reader.exists("/boot/vmlinuz"), "it has a file of its own");
-    assert_eq!(fs_err::metadata(folder.place.disk()).unwrap().len(), 1 << 30);
+    assert_eq!(fs_err::metadata(&folder.disk).unwrap().len(), 1 << 30);
 }
 
 #[tokio::test]
@@ -145,9 +152,9 @@ fn unpacked(mut archive: &[u8]) -> BTreeMap<String, (u32, u32, Vec<u8>)> {
 
 #[tokio::test]
 async fn the_initrd_has_the_drivers_in_their_order() {
-    let (folder, _) = disk_of(Root::bootable()).await;
-    assert_eq!(fs_err::read(folder.place.kernel()).unwrap(), b"KERNEL");
-    let files = unpacked(&fs_err::read(folder.place.initrd()).unwrap());
+    let kernel = kernel_of(Root::bootable()).await;
+    assert_eq!((kernel.kernel.as_slice(), &kernel.loader), (b"KERNEL".as_slice(), &None));
+    let files = unpacked(&kernel.initrd);
     let names: Vec<&str> = files.keys().map(String::as_str).collect();
     let modules = ["modules/01-virtio.ko.xz", "modules/05-virtio_blk.ko"];
     assert_eq!(names[..4], ["bin", "bin/busybox", "dev", "dev/console"]);
@@ -163,10 +170,48 @@ async fn a_kernel_has_its_own_drivers() {
     root.file("boot/vmlinuz-5.10.0-1-cloud", b"OLD");
     root.file("boot/vmlinuz-6.1.0-9-cloud", b"NEW");
     root.file("lib/modules/7.0-other/kernel/drivers/block/virtio_blk.ko", b"another's");
-    let (folder, _) = disk_of(root).await;
-    assert_eq!(fs_err::read(folder.place.kernel()).unwrap(), b"NEW");
-    let files = unpacked(&fs_err::read(folder.place.initrd()).unwrap());
+    let kernel = kernel_of(root).await;
+    assert_eq!(kernel.kernel, b"NEW");
+    let files = unpacked(&kernel.initrd);
     assert_eq!(files["modules/05-virtio_blk.ko"].2, b"drivers/block/virtio_blk.ko");
+}
+
+#[tokio::test]
+async fn firmware_finds_a_kernel_that_finds_its_disk() {
+    let mut root = Root::bootable();
+    for driver in ["scsi_mod", "sd_mod", "virtio_scsi"] {
+        let path = format!("usr/lib/modules/6.1.0-9-cloud/kernel/drivers/scsi/{driver}.ko");
+        root.file(&path, driver.as_bytes());
+    }
+    root.file("usr/lib/systemd/boot/efi/systemd-bootx64.efi", b"LOADER");
+    let archive = stream::iter([Ok(root.0.into_inner().unwrap().into())]).boxed();
+    let (folder, cx) = (folder(), Context::alone(Duration::from_secs(60)));
+    let kernel = make(&cx, &folder.disk, RootDisk::VirtioScsi, archive, Bytes(1 << 30)).await.unwrap();
+    let files = unpacked(&kernel.initrd);
+    let modules: Vec<&str> = files.keys().filter_map(|name| name.strip_prefix("modules/")).collect();
+    assert_eq!(modules, ["01-virtio.ko.xz", "06-scsi_mod.ko", "07-virtio_scsi.ko", "13-sd_mod.ko"]);
+
+    let options = kernel_options(RootDisk::VirtioScsi);
+    let disk = boot_disk(&kernel, &options).unwrap().unwrap();
+    let volume = fatfs::FileSystem::new(io::Cursor::new(disk), fatfs::FsOptions::new()).unwrap();
+    let read = |path: &str| {
+        let mut content = Vec::new();
+        volume.root_dir().open_file(path).unwrap().read_to_end(&mut content).unwrap();
+        content
+    };
+    assert_eq!(read("EFI/BOOT/BOOTX64.EFI"), b"LOADER");
+    assert!(read("vmlinuz") == b"KERNEL" && read("initrd") == kernel.initrd);
+    let entry = String::from_utf8(read("loader/entries/rig.conf")).unwrap();
+    assert!(entry.contains("linux /vmlinuz\ninitrd /initrd\n"), "{entry}");
+    // The name of the disk is what its file system is called.
+    assert!(entry.contains(" root=LABEL=rig-root ") && entry.contains(" init=/usr/local/sbin/vm-init"), "{entry}");
+    let label = Reader::new(folder.disk.as_std_path()).unwrap().superblock().volume_name;
+    assert!(label.starts_with(b"rig-root\0"));
+}
+
+#[tokio::test]
+async fn a_box_without_a_boot_loader_has_no_boot_disk() {
+    assert_eq!(boot_disk(&kernel_of(Root::bootable()).await, "").unwrap(), None);
 }
 
 #[tokio::test]
@@ -212,14 +257,12 @@ async fn half_an_archive_is_an_error() {
     let archive = Root::bootable().0.into_inner().unwrap();
     let cx = Context::alone(Duration::from_secs(60));
     let broken = stream::iter([Ok(archive.clone().into()), Err(io::Error::other("the program failed"))]);
-    let error = make(&cx, &folder().place, broken.boxed(), Bytes(1 << 30)).await.unwrap_err();
+    let error = make(&cx, &folder().disk, RootDisk::VirtioBlk, broken.boxed(), Bytes(1 << 30)).await.unwrap_err();
     assert!(error.to_string().ends_with("the program failed"), "{error}");
 
     // Whoever waits no longer gets no disk, though the archive looks whole.
     let cx = Context::alone(Duration::from_millis(200));
     let endless = stream::iter([Ok(archive.into())]).chain(stream::pending());
-    let folder = folder();
-    let error = make(&cx, &folder.place, endless.boxed(), Bytes(1 << 30)).await.unwrap_err();
+    let error = make(&cx, &folder().disk, RootDisk::VirtioBlk, endless.boxed(), Bytes(1 << 30)).await.unwrap_err();
     assert!(matches!(error, ProviderError::TimedOut { .. }), "{error}");
-    assert!(!folder.place.kernel().exists());
 }

@@ -22,7 +22,7 @@ pub(super) const BLOCK: u32 = 4096;
 const GROUP: u64 = 128 << 20;
 
 /// How disks are called inside.
-const LABEL: &str = "rig-root";
+pub(super) const LABEL: &str = "rig-root";
 
 /// What the names of extended attributes begin with in a tar archive.
 const ATTRIBUTE: &str = "SCHILY.xattr.";
