@@ -1,6 +1,6 @@
 # mmdebstrap --customize-hook or, where nothing is installed, --extract-hook; $1 is the new root.
 # The kernel's package is unpacked, not installed: its scripts want an initrd to be made and a boot loader to be told, and
-# bring 100 MB of packages for that. rig makes the initrd, and the kernel is given to the machine from outside.
+# bring 100 MB of packages for that. rig makes the initrd, and the kernel lies beside the disk.
 set -eu
 root=$1
 folder=$(mktemp -d)

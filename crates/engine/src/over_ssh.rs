@@ -5,8 +5,8 @@ use crate::{Access, EngineError};
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use rig_model::{
-    EngineFacts, MachineId, MachineSpec, Name, Observed, ObservedMachine, Progress, ProviderId, ResolvedMachine,
-    Stream as Output,
+    BoxSpec, EngineFacts, MachineId, MachineSpec, Name, Observed, ObservedMachine, Progress, ProviderId,
+    ResolvedMachine, Stream as Output,
 };
 use rig_provider_api::{
     Changes, Context, Dial, DialStream, Doors, Endpoint, Exec, ExecEvent, ExecRequest, ExecSession, FieldIssue,
@@ -233,8 +233,8 @@ impl Provider for OverSsh {
     async fn probe(&self, cx: &Context) -> Result<EngineFacts> {
         self.inner.probe(cx).await
     }
-    fn validate(&self, machine: &MachineSpec) -> Vec<FieldIssue> {
-        self.inner.validate(machine)
+    fn validate(&self, machine: &MachineSpec, of_box: Option<&BoxSpec>) -> Vec<FieldIssue> {
+        self.inner.validate(machine, of_box)
     }
     async fn workspaces(&self, cx: &Context) -> Result<BTreeSet<Name>> {
         self.inner.workspaces(cx).await

@@ -114,7 +114,8 @@ impl Session {
                 });
                 continue;
             };
-            errors.extend(provider.validate(machine).into_iter().map(|issue| PlanError::Unsupported {
+            let of_box = self.workspace.boxes.get(&machine.box_name);
+            errors.extend(provider.validate(machine, of_box).into_iter().map(|issue| PlanError::Unsupported {
                 machine: machine.id.clone(),
                 field: issue.field,
                 message: issue.message,

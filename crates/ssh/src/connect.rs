@@ -88,10 +88,14 @@ impl Settings {
                 match timeout(ATTEMPT, self.attempt(&log, pace)).await.unwrap_or_else(|_| Err(log.too_slow())) {
                     Ok(session) => return Ok(session),
                     Err(Trouble::Final(error)) => return Err(error),
-                    Err(Trouble::Passing(why)) => {
-                        if why == SILENT {
-                            pace = pace.slower();
-                        }
+                    Err(trouble @ (Trouble::Passing(_) | Trouble::Silent)) => {
+                        let why = match trouble {
+                            Trouble::Passing(why) => why,
+                            _ => {
+                                pace = pace.slower();
+                                SILENT.to_owned()
+                            }
+                        };
                         waiting(&why);
                         log.failed(why);
                     }
@@ -154,6 +158,8 @@ impl Settings {
 pub(crate) enum Trouble {
     /// The next one may work.
     Passing(String),
+    /// The same: somebody accepted, and nothing was said.
+    Silent,
     /// No other will.
     Final(SshError),
 }

@@ -38,8 +38,8 @@ impl Pace {
     /// With a server of which nothing is known.
     pub(crate) const FIRST: Self = Self(1);
 
-    /// At its slowest, two later connections begin in the time of the first.
-    const SLOWEST: Self = Self(16);
+    /// At its slowest, five later connections begin in the time of the first: a machine that comes up late is not left waiting for long.
+    const SLOWEST: Self = Self(4);
 
     /// For the attempt after one on which nothing was said.
     pub(crate) fn slower(self) -> Self {
@@ -73,10 +73,10 @@ impl Greeted {
             tokio::select! {
                 biased;
                 heard = &mut first => {
-                    return heard.unwrap_or_else(|_| Err(Trouble::Passing(log.stage().to_owned())));
+                    return heard.unwrap_or_else(|_| Err(Trouble::Silent));
                 }
                 Some(heard) = later.next() => match heard {
-                    Ok(Err(Trouble::Passing(_))) | Err(_) => {}
+                    Ok(Err(Trouble::Passing(_) | Trouble::Silent)) | Err(_) => {}
                     Ok(heard) => return heard,
                 },
                 () = &mut again, if dialer.is_forwarded() => {
@@ -177,10 +177,9 @@ mod tests {
     async fn silence_ends_with_the_first_connections_time() {
         let began = tokio::time::Instant::now();
         let forwarder = Forwarder::new(usize::MAX);
-        let Err(Trouble::Passing(why)) = Greeted::wait(&forwarder, &Log::default(), Pace::FIRST).await else {
+        let Err(Trouble::Silent) = Greeted::wait(&forwarder, &Log::default(), Pace::FIRST).await else {
             panic!("heard")
         };
-        assert_eq!(why, SILENT);
         assert_eq!(began.elapsed(), GREETING);
         for end in forwarder.ends.lock().await.iter_mut() {
             assert_eq!(end.read(&mut [0]).await.unwrap(), 0, "a connection is left");
@@ -213,6 +212,44 @@ mod tests {
 
         fn is_forwarded(&self) -> bool {
             true
+        }
+    }
+
+    /// Something that takes connections for a machine which is up at this time, and forgets those of before.
+    struct Late(Instant);
+
+    #[async_trait]
+    impl Dialer for Late {
+        async fn dial(&self) -> Result<Box<dyn Connection>, DialError> {
+            let (near, mut far) = duplex(1024);
+            let up = Instant::now() >= self.0;
+            tokio::spawn(async move {
+                if up {
+                    far.write_all(b"SSH-2.0-x\r\n").await.unwrap();
+                }
+                let _ = far.read(&mut [0]).await;
+            });
+            Ok(Box::new(near))
+        }
+
+        fn place(&self) -> String {
+            "here".to_owned()
+        }
+
+        fn is_forwarded(&self) -> bool {
+            true
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_machine_that_comes_up_late_does_not_wait_for_long() {
+        for seconds in 60..140 {
+            let up = Instant::now() + Duration::from_secs(seconds);
+            let mut pace = Pace::FIRST;
+            while Greeted::wait(&Late(up), &Log::default(), pace).await.is_err() {
+                pace = pace.slower();
+            }
+            assert!(up.elapsed() < Duration::from_secs(6), "{seconds}: {:?}", up.elapsed());
         }
     }
 

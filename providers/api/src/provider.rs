@@ -6,7 +6,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use rig_model::{
-    EngineFacts, MachineId, MachineSpec, Name, Observed, ObservedMachine, ProviderId, ProviderOption, ResolvedMachine,
+    BoxSpec, EngineFacts, MachineId, MachineSpec, Name, Observed, ObservedMachine, ProviderId, ProviderOption,
+    ResolvedMachine,
 };
 use std::{collections::BTreeSet, time::Duration};
 
@@ -23,8 +24,8 @@ pub trait Provider: Send + Sync {
     /// Whether the backend is there and what it has. Cheap.
     async fn probe(&self, cx: &Context) -> Result<EngineFacts>;
 
-    /// What this backend cannot do of a machine; all issues at once, no side effects.
-    fn validate(&self, machine: &MachineSpec) -> Vec<FieldIssue>;
+    /// What this backend cannot do of a machine that is made of a box; all issues at once, no side effects.
+    fn validate(&self, machine: &MachineSpec, of_box: Option<&BoxSpec>) -> Vec<FieldIssue>;
 
     /// The names of the workspaces that have machines here, whoever's file declares them.
     async fn workspaces(&self, cx: &Context) -> Result<BTreeSet<Name>>;

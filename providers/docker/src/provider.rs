@@ -11,7 +11,8 @@ use bollard::{
     },
 };
 use rig_model::{
-    Bytes, EngineFacts, Idiom, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine,
+    BoxSpec, Bytes, EngineFacts, Idiom, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId,
+    ResolvedMachine,
 };
 use rig_provider_api::{
     Changes, Context, Dial, Endpoint, Exec, FieldIssue, Folders, Images, Logs, MachineRef, Networks, ObserveScope,
@@ -205,7 +206,7 @@ impl Provider for DockerProvider {
         })
     }
 
-    fn validate(&self, machine: &MachineSpec) -> Vec<FieldIssue> {
+    fn validate(&self, machine: &MachineSpec, _: Option<&BoxSpec>) -> Vec<FieldIssue> {
         let mut issues = unknown_options(machine, &[]);
         if self.address.host().is_some() {
             issues.extend(on_host::issues(machine));

@@ -2,7 +2,9 @@
 
 use crate::{Capability, FakeProvider, Verb, state::key};
 use async_trait::async_trait;
-use rig_model::{EngineFacts, MachineSpec, MachineState, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
+use rig_model::{
+    BoxSpec, EngineFacts, MachineSpec, MachineState, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine,
+};
 use rig_provider_api::{
     Changes, Context, Dial, Endpoint, Exec, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Provider,
     Result, Snapshots, StopMode, Suspension, Usage, Volumes, Watch,
@@ -19,7 +21,7 @@ impl Provider for FakeProvider {
         self.engine.call(cx, Verb::Probe, "", async { Ok(self.engine.lock().facts.clone()) }).await
     }
 
-    fn validate(&self, _: &MachineSpec) -> Vec<FieldIssue> {
+    fn validate(&self, _: &MachineSpec, _: Option<&BoxSpec>) -> Vec<FieldIssue> {
         self.engine.lock().issues.clone()
     }
 

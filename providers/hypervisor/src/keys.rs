@@ -55,3 +55,27 @@ impl Keys {
         files::write(path, text.as_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use camino::Utf8PathBuf;
+
+    #[test]
+    fn a_host_key_that_is_there_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(folder.path().join("keys.json")).unwrap();
+        assert!(Keys::load(&path).unwrap().is_none());
+        let given = |user: &str, host: &str| DoorKeys {
+            user: user.to_owned(),
+            authorized_key: format!("ssh-ed25519 {user}"),
+            host_key: Zeroizing::new(format!("PRIVATE {host}")),
+            public_host_key: format!("ssh-ed25519 {host}"),
+        };
+        Keys::renew(&path, given("rig", "one")).unwrap();
+        Keys::renew(&path, given("me", "two")).unwrap();
+        let keys = Keys::load(&path).unwrap().unwrap();
+        assert_eq!((keys.user.as_str(), keys.authorized_key.as_str()), ("me", "ssh-ed25519 me"));
+        assert_eq!((keys.host_key.as_str(), keys.public_host_key.as_str()), ("PRIVATE one", "ssh-ed25519 one"));
+    }
+}

@@ -19,4 +19,4 @@ pub use lock::Lock;
 pub use neighbours::{Guest, hosts, hosts_file, knows_all, neighbours};
 pub use network::{Network, Networks};
 pub use ports::{free_port, is_free};
-pub use seed::{Card, Seed};
+pub use seed::{Card, NAT, Seed};

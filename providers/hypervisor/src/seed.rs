@@ -4,6 +4,7 @@
 //! Boxes that rig makes have no cloud-init, whose Python takes longer than everything else of a boot: they read two more files
 //! that need no parser, `rig.env` with lines of `KEY=value` and `root.tar` with files in their places.
 
+use crate::Keys;
 use serde::{Deserialize, Serialize};
 use std::{
     fmt::Write as _,
@@ -20,6 +21,12 @@ const LABEL: [u8; 11] = *b"CIDATA     ";
 /// The user's number in boxes that rig makes: the first that Debian gives. A machine makes a user that it does not have, and
 /// gives it its files then.
 const USER: u64 = 1000;
+
+/// What a hypervisor's own network gives to a machine's first card: its address, the length of the prefix, and the way out; and who
+/// answers for names. QEMU and VirtualBox give the same (<https://www.qemu.org/docs/master/system/devices/net.html>,
+/// <https://www.virtualbox.org/manual/topics/networkingdetails.html#network_nat>).
+pub const NAT: (Ipv4Addr, u8, Ipv4Addr) = (Ipv4Addr::new(10, 0, 2, 15), 24, Ipv4Addr::new(10, 0, 2, 2));
+const NAMESERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 
 /// One network card.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +60,23 @@ pub struct Seed<'a> {
     pub nameserver: Ipv4Addr,
     /// Its own name and those of other machines with their addresses.
     pub hosts: &'a [(String, Ipv4Addr)],
+}
+
+impl<'a> Seed<'a> {
+    /// What a machine is told that was given these keys. Without any nobody gets in.
+    #[must_use]
+    pub fn new(instance: &'a str, hostname: &'a str, keys: Option<&'a Keys>) -> Self {
+        Self {
+            instance,
+            hostname,
+            user: keys.map_or("rig", |keys| &keys.user),
+            authorized_key: keys.map_or("", |keys| &keys.authorized_key),
+            host_key: keys.map_or(("", ""), |keys| (&keys.host_key, &keys.public_host_key)),
+            cards: &[],
+            nameserver: NAMESERVER,
+            hosts: &[],
+        }
+    }
 }
 
 impl Seed<'_> {

@@ -4,10 +4,6 @@ use crate::{boot::Boot, record::Record};
 use rig_hypervisor::{Card, Guest, Keys, Seed};
 use rig_model::Hasher;
 use rig_provider_api::{ProviderError, Result};
-use std::net::Ipv4Addr;
-
-/// Who answers for names in QEMU's user network (<https://www.qemu.org/docs/master/system/devices/net.html>).
-const NAMESERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 
 /// The disk that tells a machine who it is, and who the others on its networks are.
 pub(crate) fn seed(record: &Record, keys: Option<&Keys>, all: &[Record]) -> Result<Vec<u8>> {
@@ -21,16 +17,8 @@ pub(crate) fn seed(record: &Record, keys: Option<&Keys>, all: &[Record]) -> Resu
         }
         None => record.identity.clone(),
     };
-    let seed = Seed {
-        instance: &instance,
-        hostname: &record.hostname,
-        user: keys.map_or("rig", |keys| &keys.user),
-        authorized_key: keys.map_or("", |keys| &keys.authorized_key),
-        host_key: keys.map_or(("", ""), |keys| (&keys.host_key, &keys.public_host_key)),
-        cards: &cards,
-        nameserver: NAMESERVER,
-        hosts: &rig_hypervisor::hosts(&guest(record), &guests(all)),
-    };
+    let hosts = rig_hypervisor::hosts(&guest(record), &guests(all));
+    let seed = Seed { cards: &cards, hosts: &hosts, ..Seed::new(&instance, &record.hostname, keys) };
     seed.image().map_err(|error| ProviderError::failed(format!("writing the seed of machine {}", record.id), error))
 }
 

@@ -13,15 +13,10 @@ use crate::{
     record::{NetworkCard, Record},
 };
 use jiff::Timestamp;
-use rig_hypervisor::{Card, Lock, files, image::SIZE};
+use rig_hypervisor::{Card, Lock, NAT, files, image::SIZE};
 use rig_model::{MilliCpus, ResolvedMachine};
 use rig_provider_api::{Context, MachineRef, ProviderError, Result};
-use std::net::Ipv4Addr;
 use tokio::process::Command;
-
-/// What QEMU's user network gives to a machine: its own address, the length of the prefix, and the way out
-/// (<https://www.qemu.org/docs/master/system/devices/net.html>).
-const NAT: (Ipv4Addr, u8, Ipv4Addr) = (Ipv4Addr::new(10, 0, 2, 15), 24, Ipv4Addr::new(10, 0, 2, 2));
 
 /// The hardware address of the card that leads out. Nobody else sees it.
 const NAT_MAC: &str = "52:54:00:00:00:01";

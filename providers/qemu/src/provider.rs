@@ -3,7 +3,9 @@
 use crate::{Programs, QemuLayout, accelerator::Accelerator, firmware, programs, record::Run};
 use async_trait::async_trait;
 use rig_hypervisor::{files, host_memory, issue, issues};
-use rig_model::{EngineFacts, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
+use rig_model::{
+    BoxSpec, EngineFacts, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine,
+};
 use rig_provider_api::{
     Context, Doors, Endpoint, FieldIssue, Forwards, Images, Logs, MachineRef, Networks, ObserveScope, Packaging,
     Provider, Result, Snapshots, StopMode, Suspension,
@@ -63,7 +65,7 @@ impl Provider for QemuProvider {
         })
     }
 
-    fn validate(&self, machine: &MachineSpec) -> Vec<FieldIssue> {
+    fn validate(&self, machine: &MachineSpec, _: Option<&BoxSpec>) -> Vec<FieldIssue> {
         let mut issues = issues(machine);
         issues.extend(firmware::issues(machine));
         issues.extend(machine.syncs.iter().filter(|sync| sync.writable).map(|sync| {

@@ -23,6 +23,10 @@ use rig_provider_api::{
 /// How many cards every machine has.
 pub(crate) const CARDS: u32 = 8;
 
+/// What its boxes are made of.
+const OTHERS: &str =
+    "give the box a `bootstrap` with a line `kernel`, or name a stored one: `stored \"debian/bookworm64\"`";
+
 /// The machine's description in boxes for VirtualBox.
 const OVF: &str = "box.ovf";
 
@@ -167,28 +171,35 @@ impl Images for VirtualBoxProvider {
     async fn import(&self, cx: &Context, tag: &BoxTag, root: ByteStream) -> Result<()> {
         let doing = format!("making box {}", tag.name);
         let place = self.layout.master(&tag.image);
-        let _of_box = self.fresh(cx, &doing, tag, &place).await?;
+        let of_box = self.fresh(cx, &doing, tag, &place).await?;
         let identity = self.begin(cx, &doing, &place).await?;
-        self.make_master(cx, &doing, (&place, &identity), root).await?;
-        self.finish_master(cx, &doing, (&place, &identity), tag, true).await
+        let made = async {
+            self.make_master(cx, &doing, (&place, &identity), &of_box, root).await?;
+            self.finish_master(cx, &doing, (&place, &identity), tag, true).await
+        };
+        let made = made.await;
+        if let Err(ProviderError::Failed { .. }) = &made {
+            // Another try makes another box, and nobody would find this one. What cannot be removed now is removed by a next try of it.
+            let _ = self.purge(cx, &doing, &place, &identity).await;
+        }
+        made
     }
 
     async fn build(&self, _: &Context, request: BuildRequest) -> Result<()> {
         let doing = format!("building box {}", request.tag.name);
-        Err(ProviderError::failed(doing, "VirtualBox builds no boxes from a Dockerfile")
-            .hinted("name a stored box: `stored \"debian/bookworm64\"`"))
+        Err(ProviderError::failed(doing, "VirtualBox builds no boxes from a Dockerfile").hinted(OTHERS))
     }
 
     async fn pull(&self, _: &Context, reference: &str) -> Result<()> {
         Err(ProviderError::failed(format!("pulling {reference}"), "VirtualBox runs no images of a registry")
-            .hinted("name a stored box: `stored \"debian/bookworm64\"`"))
+            .hinted(OTHERS))
     }
 
     async fn adopt(&self, cx: &Context, tag: &BoxTag, stored: &StoredFiles) -> Result<()> {
         let doing = format!("making box {} of {}", tag.name, stored.what);
         if stored.introduction == Introduction::Seed {
             return Err(ProviderError::failed(doing, "VirtualBox makes no machines of cloud images yet")
-                .hinted("give the box's machines `provider \"qemu\"`, or name a stored box"));
+                .hinted("give the box's machines `provider \"qemu\"`, or make the box of something else"));
         }
         let place = self.layout.master(&tag.image);
         let _of_box = self.fresh(cx, &doing, tag, &place).await?;

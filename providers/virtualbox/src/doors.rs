@@ -17,14 +17,18 @@ impl Doors for VirtualBoxProvider {
         if !found.label.is_some_and(|label| label.seeded) {
             return Ok(());
         }
-        let _of_machine = self.hold(cx, &doing, &found.place).await?;
+        let of_machine = self.hold(cx, &doing, &found.place).await?;
         let found = self.there(cx, &doing, machine).await?;
         if found.state(&self.recent(cx).await?) == Some(MachineState::Running) {
             // What runs has read its keys.
             return Ok(());
         }
         let (place, keys) = (found.place, keys.clone());
-        cx.run(&doing, files::blocking(&doing, move || Keys::renew(&place.keys(), keys))).await
+        let renew = files::blocking(&doing, move || {
+            let _held = of_machine;
+            Keys::renew(&place.keys(), keys)
+        });
+        cx.run(&doing, renew).await
     }
 
     async fn door(&self, cx: &Context, machine: &MachineRef) -> Result<Option<Door>> {

@@ -1,6 +1,7 @@
 //! Machines come and go.
 
 use crate::{
+    bootstrap::{NO_FOLDERS, OTHER_WAYS},
     label::{self, BoxLabel, LabelCard, LabelFolder, MACHINE, MachineLabel},
     layout::Place,
     networks::Internal,
@@ -47,7 +48,11 @@ impl VirtualBoxProvider {
                     .hinted("destroy it, or give this one another name"));
                 }
                 // What a call left that was cut.
-                None => self.purge(cx, &doing, &there.place, &there.identity).await?,
+                None => {
+                    self.purge(cx, &doing, &there.place, &there.identity).await?;
+                    // A disk may have been made for it that it never got.
+                    self.forget_media(cx, &doing, &there.place).await?;
+                }
             }
         }
         let master = self.layout.master(&machine.image);
@@ -61,13 +66,11 @@ impl VirtualBoxProvider {
         };
         // By their identities: another home may have machines of the same names.
         let of_box = of_box.ok_or_else(gone)?;
-        let seeded = BoxLabel::of(&of_box)?.is_some_and(|of_box| of_box.seeded);
+        // One that has no label was never finished.
+        let seeded = BoxLabel::of(&of_box)?.ok_or_else(gone)?.seeded;
         let of_box = of_box.uuid;
         if seeded && machine.mounts.iter().any(|mount| matches!(mount, Mount::Bind { .. })) {
-            let why = "the kernel of boxes that rig makes cannot mount VirtualBox's shared folders";
-            return Err(ProviderError::failed(doing, why).hinted(
-                "give it a `stored` box with guest additions, or `provider \"qemu\"`, whose machines have copies",
-            ));
+            return Err(ProviderError::failed(doing, NO_FOLDERS).hinted(OTHER_WAYS));
         }
         let label = self.planned(cx, &doing, machine, seeded).await?;
         let identity = self.begin(cx, &doing, &place).await?;

@@ -1,14 +1,16 @@
 //! The provider itself.
 
 use crate::{
-    Programs, VirtualBoxLayout, options,
+    Programs, VirtualBoxLayout, bootstrap, options,
     registry::Seen,
     runner::{Runner, words},
     version::{OLDEST, Version},
 };
 use async_trait::async_trait;
 use rig_hypervisor::{files, host_memory, issue, issues};
-use rig_model::{EngineFacts, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine};
+use rig_model::{
+    BoxSpec, EngineFacts, MachineSpec, MilliCpus, Name, Observed, ObservedMachine, ProviderId, ResolvedMachine,
+};
 use rig_provider_api::{
     Context, Doors, Endpoint, FieldIssue, Images, Logs, MachineRef, Networks, ObserveScope, Packaging, Provider,
     ProviderError, Result, Snapshots, StopMode, Suspension,
@@ -90,8 +92,11 @@ impl Provider for VirtualBoxProvider {
         })
     }
 
-    fn validate(&self, machine: &MachineSpec) -> Vec<FieldIssue> {
+    fn validate(&self, machine: &MachineSpec, of_box: Option<&BoxSpec>) -> Vec<FieldIssue> {
         let mut issues = issues(machine);
+        if of_box.is_some_and(bootstrap::is_made_here) {
+            issues.extend(bootstrap::issues(machine));
+        }
         issues.extend(options::issues(machine));
         if machine.networks.len() > NETWORKS {
             issues.push(issue("network", "a machine of VirtualBox can be on 7 networks", "put it on fewer"));

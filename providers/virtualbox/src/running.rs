@@ -35,7 +35,7 @@ impl VirtualBoxProvider {
     pub(crate) async fn launch(&self, cx: &Context, machine: &MachineRef) -> Result<()> {
         let doing = format!("starting machine {machine}");
         let place = self.there(cx, &doing, machine).await?.place;
-        let _of_machine = self.hold(cx, &doing, &place).await?;
+        let of_machine = self.hold(cx, &doing, &place).await?;
         let found = self.there(cx, &doing, machine).await?;
         let registry = self.recent(cx).await?;
         let state = found.state(&registry).unwrap_or(MachineState::Dead);
@@ -56,7 +56,10 @@ impl VirtualBoxProvider {
         // What goes on knows what it was told; it may have been cut off since, so that it is told again.
         let run = match &found.run {
             Some(run) if state == MachineState::Suspended => Run { told: None, ended: None, ..run.clone() },
-            _ if label.seeded => Run { told: self.write_seed(cx, &doing, &found).await?, ..Run::begin() },
+            // One that goes on from a snapshot's memory reads nothing: it is told when somebody is in.
+            _ if label.seeded && !settings.saved => {
+                Run { told: self.write_seed(cx, &doing, &found, of_machine.clone()).await?, ..Run::begin() }
+            }
             _ => Run::begin(),
         };
         let (place, before) = (found.place.clone(), found.run.clone());

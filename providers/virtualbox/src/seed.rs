@@ -4,15 +4,10 @@ use crate::{
     bootstrap::CONTROLLER, label::MachineLabel, layout::Place, observe::Found, provider::VirtualBoxProvider,
     runner::words,
 };
-use rig_hypervisor::{Card, Guest, Keys, Seed, files, hosts, neighbours};
+use rig_hypervisor::{Card, Guest, Keys, Lock, NAT, Seed, files, hosts, neighbours};
 use rig_model::MachineId;
 use rig_provider_api::{Context, ProviderError, Result};
 use std::net::Ipv4Addr;
-
-/// What VirtualBox's network address translation gives to a machine's first card: its own address, the length of the prefix, the way
-/// out, and who answers for names (<https://www.virtualbox.org/manual/topics/networkingdetails.html#network_nat>).
-const NAT: (Ipv4Addr, u8, Ipv4Addr) = (Ipv4Addr::new(10, 0, 2, 15), 24, Ipv4Addr::new(10, 0, 2, 2));
-const NAMESERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 
 /// The hardware address of the first card. Nobody else sees it.
 pub(crate) const FIRST_CARD: &str = "08:00:27:00:00:01";
@@ -32,11 +27,18 @@ impl VirtualBoxProvider {
     }
 
     /// Writes what a machine reads at the start that follows; gives the neighbours that it learns of.
-    pub(crate) async fn write_seed(&self, cx: &Context, doing: &str, found: &Found) -> Result<Option<Vec<MachineId>>> {
+    pub(crate) async fn write_seed(
+        &self,
+        cx: &Context,
+        doing: &str,
+        found: &Found,
+        of_machine: Lock,
+    ) -> Result<Option<Vec<MachineId>>> {
         let (Some(label), Some(own)) = (found.label.clone(), found.guest()) else { return Ok(None) };
         let all = self.all_of(cx, doing, &label.workspace).await?;
         let (place, identity) = (found.place.clone(), found.identity.clone());
         let write = files::blocking(doing, move || {
+            let _held = of_machine;
             let guests: Vec<Guest> = all.iter().filter_map(Found::guest).collect();
             let keys = Keys::load(&place.keys())?;
             let image = image((&label, &identity), keys.as_ref(), &hosts(&own, &guests));
@@ -63,15 +65,5 @@ fn image(
         prefix: card.prefix,
         gateway: None,
     }));
-    let seed = Seed {
-        instance: identity,
-        hostname: &label.hostname,
-        user: keys.map_or("rig", |keys| &keys.user),
-        authorized_key: keys.map_or("", |keys| &keys.authorized_key),
-        host_key: keys.map_or(("", ""), |keys| (&keys.host_key, &keys.public_host_key)),
-        cards: &cards,
-        nameserver: NAMESERVER,
-        hosts,
-    };
-    seed.image()
+    Seed { cards: &cards, hosts, ..Seed::new(identity, &label.hostname, keys) }.image()
 }

@@ -28,7 +28,7 @@ look() {
 }
 until look 2>/dev/null; do
     tries=$((tries + 1))
-    # The end of process 1 is the end of the machine, with these words on its console.
+    # The end of process 1 is a panic, with these words on the console.
     [ $tries -le 50 ] || { echo "initrd: there is no root disk $root"; exit 1; }
     $b sleep 0.1
 done

@@ -96,7 +96,7 @@ fn write(disk: &Utf8Path, root_disk: RootDisk, root: Pipe, size: Bytes) -> std::
         if !entry.header().entry_type().is_file() {
             disk.add(&path, &mut entry, None)?;
         } else if Parts::is_kernel(&path) {
-            // A machine gets it from outside; on the disk nobody reads it.
+            // A machine gets it from beside this disk; on it nobody reads it.
             parts.add_kernel(&path, read(&mut entry)?);
         } else if parts.is_part(&path) {
             let content = read(&mut entry)?;

@@ -204,6 +204,8 @@ async fn firmware_finds_a_kernel_that_finds_its_disk() {
     let entry = String::from_utf8(read("loader/entries/rig.conf")).unwrap();
     assert!(entry.contains("linux /vmlinuz\ninitrd /initrd\n"), "{entry}");
     // The name of the disk is what its file system is called.
+    assert!(!entry.contains("panic"), "it would boot for ever: {entry}");
+    assert!(kernel_options(RootDisk::VirtioBlk).contains(" panic=-1 "));
     assert!(entry.contains(" root=LABEL=rig-root ") && entry.contains(" init=/usr/local/sbin/vm-init"), "{entry}");
     let label = Reader::new(folder.disk.as_std_path()).unwrap().superblock().volume_name;
     assert!(label.starts_with(b"rig-root\0"));
