@@ -88,16 +88,14 @@ impl Settings {
                 match timeout(ATTEMPT, self.attempt(&log, pace)).await.unwrap_or_else(|_| Err(log.too_slow())) {
                     Ok(session) => return Ok(session),
                     Err(Trouble::Final(error)) => return Err(error),
-                    Err(trouble @ (Trouble::Passing(_) | Trouble::Silent)) => {
-                        let why = match trouble {
-                            Trouble::Passing(why) => why,
-                            _ => {
-                                pace = pace.slower();
-                                SILENT.to_owned()
-                            }
-                        };
+                    Err(Trouble::Passing(why)) => {
                         waiting(&why);
                         log.failed(why);
+                    }
+                    Err(Trouble::Silent) => {
+                        pace = pace.slower();
+                        waiting(SILENT);
+                        log.failed(SILENT.to_owned());
                     }
                 }
                 sleep(jittered(pause)).await;

@@ -10,7 +10,7 @@ use rig_hypervisor::{
 use rig_model::{BoxSource, BoxSpec, MachineSpec, Progress};
 use rig_provider_api::{ByteStream, Context, FieldIssue, ProviderError, Result};
 
-/// The controller of the disks. Kernels for clouds have no driver for the usual ones, and this is the fastest.
+/// The controller of the disks, of the kind that is made for virtual machines: kernels for clouds have no driver for the usual one.
 pub(crate) const CONTROLLER: &str = "rig";
 
 /// Memory in MiB where the file gives none: enough for an installation with apt, and for little else.
